@@ -1,0 +1,1 @@
+"""The only place with SQL. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Measures and reports; nothing in here steers what is made."""

@@ -1,0 +1,1 @@
+"""Beats in, music out: describers, composers, synthesis."""

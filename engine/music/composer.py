@@ -1,0 +1,62 @@
+"""What describers and composers are: the boundary between the pipeline and every music backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.emotion.curve import Beat
+from engine.report import Report
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a composer is asked for; the beats are on the music's scale and end at `seconds`."""
+
+    description: str
+    beats: tuple[Beat, ...]
+    seconds: float
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Music:
+    """What a composer made: float32 [n, 2] in [-1, 1] at `rate_hz`; `midi` is a Standard MIDI File or None."""
+
+    samples: NDArray[np.float32]
+    rate_hz: int
+    midi: bytes | None
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate_hz
+
+
+class Describer(Protocol):
+    """Turns beats (and the story they came from) into a description in the style of a music caption."""
+
+    @property
+    def name(self) -> str:
+        """Name of backend and model, as shown to people."""
+        ...
+
+    def describe(self, beats: tuple[Beat, ...], text: str, seed: int) -> str:
+        """Return one or two English sentences. Same input, same sentences."""
+        ...
+
+
+class Composer(Protocol):
+    """Turns a brief into music."""
+
+    @property
+    def name(self) -> str:
+        """Name of backend and model, as shown to people."""
+        ...
+
+    def compose(self, brief: Brief, report: Report) -> Music:
+        """Return `brief.seconds` to `brief.seconds + 4` seconds of music. Same brief, same samples and MIDI."""
+        ...

@@ -1,0 +1,1 @@
+"""Beats in, story out: the storyteller backends and what they share."""
