@@ -19,7 +19,7 @@ def _is_loopback(address: object) -> bool:
     if not isinstance(address, tuple):
         return True  # a Unix socket
     try:
-        return ipaddress.ip_address(str(address[0])).is_loopback
+        return bool(ipaddress.ip_address(str(address[0])).is_loopback)
     except ValueError:
         return address[0] == "localhost"
 
