@@ -21,7 +21,7 @@ def _is_loopback(address: object) -> bool:
     try:
         return bool(ipaddress.ip_address(str(address[0])).is_loopback)
     except ValueError:
-        return address[0] == "localhost"
+        return bool(address[0] == "localhost")
 
 
 @pytest.fixture(autouse=True)
