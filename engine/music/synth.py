@@ -1,0 +1,106 @@
+"""Plays a MIDI file on a SoundFont. Knows MIDI messages and samples; knows nothing of harmony or emotion."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import mido
+import numpy as np
+import tinysoundfont
+from numpy.typing import NDArray
+
+from engine.errors import UserError
+from engine.music.soundfont import load_soundfont
+
+DRUM_CHANNEL = 9
+"""General MIDI's percussion channel, counted from 0."""
+
+TAIL_S = 4.0
+"""Seconds rendered after the last event at most, so that the last notes ring out."""
+
+_SILENCE = 1e-5
+"""Amplitude (−100 dBFS) under which a tail is over."""
+
+_MAX_VOICES = 192
+"""Sounding samples at once; our densest tutti uses about 90."""
+
+_CHUNK_S = 0.05
+"""Longest stretch per call: the C code keeps the interpreter lock, and other threads must get their turn."""
+
+
+class Synth:
+    """A SoundFont, checked and kept in memory. Thread-safe: every `render` plays on an instrument of its own."""
+
+    def __init__(self, soundfont: Path | None = None) -> None:
+        """Raise `UserError` when the SoundFont (None: the bundled one) is missing or damaged."""
+        self._data = load_soundfont(soundfont)
+        self._named = soundfont.name if soundfont else "the bundled SoundFont"
+        self._player(44_100)
+
+    def render(self, midi: bytes, rate_hz: int = 44_100) -> NDArray[np.float32]:
+        """Return float32 [n, 2]: the Standard MIDI File `midi` from time 0 until the last note has rung out.
+
+        Peaks may exceed 1. Same MIDI, same bytes, whatever other threads do. The tail is at most TAIL_S long.
+        Raises `UserError` when the SoundFont lacks a program that the MIDI file asks for.
+        """
+        return self.render_messages(list(mido.MidiFile(file=BytesIO(midi))), rate_hz)
+
+    def render_messages(self, messages: list[mido.Message], rate_hz: int = 44_100) -> NDArray[np.float32]:
+        """Do what `render` does for messages whose `time` is in seconds since the one before."""
+        player = self._player(rate_hz)
+        length_s = sum(message.time for message in messages)
+        out = np.zeros((round((length_s + TAIL_S) * rate_hz), 2), dtype=np.float32)
+        done, now_s = 0, 0.0
+        for message in messages:
+            now_s += message.time
+            if message.is_meta:
+                continue
+            done = _advance(player, out, done, round(now_s * rate_hz), rate_hz)
+            self._play(player, message)
+        tail = done
+        while done < len(out):
+            start, done = done, _advance(player, out, done, min(done + rate_hz // 4, len(out)), rate_hz)
+            if np.abs(out[start:done]).max() < _SILENCE:
+                break
+        return out[: max(done, tail)]
+
+    def _player(self, rate_hz: int) -> tinysoundfont.Synth:
+        player = tinysoundfont.Synth(samplerate=rate_hz)
+        try:
+            player.sfload(self._data, max_voices=_MAX_VOICES)
+        except RuntimeError:
+            raise UserError(
+                f"{self._named} cannot be played; name another SoundFont (.sf2).", code="soundfont_damaged"
+            ) from None
+        player.program_change(DRUM_CHANNEL, 0, True)
+        return player
+
+    def _play(self, player: tinysoundfont.Synth, message: mido.Message) -> None:
+        match message.type:
+            case "note_on" if message.velocity > 0:
+                player.noteon(message.channel, message.note, message.velocity)
+            case "note_on" | "note_off":
+                player.noteoff(message.channel, message.note)
+            case "control_change":
+                player.control_change(message.channel, message.control, message.value)
+            case "pitchwheel":
+                player.pitchbend(message.channel, message.pitch + 8192)
+            case "program_change":
+                try:
+                    player.program_change(message.channel, message.program, message.channel == DRUM_CHANNEL)
+                except RuntimeError:
+                    raise UserError(
+                        f"{self._named} has no instrument for General MIDI program {message.program + 1}; "
+                        "name a General MIDI SoundFont.",
+                        code="soundfont_incomplete",
+                    ) from None
+
+
+def _advance(player: tinysoundfont.Synth, out: NDArray[np.float32], done: int, until: int, rate_hz: int) -> int:
+    """Render frames [done, until) into `out` and return `until`."""
+    step = max(1, round(_CHUNK_S * rate_hz))
+    for start in range(done, until, step):
+        stop = min(start + step, until)
+        player.generate_simple(stop - start, buffer=out[start:stop].data.cast("B"))
+    return max(done, until)
