@@ -56,8 +56,8 @@ class WorkerSettings:
 
     slots: int = 2
     """Jobs that one worker runs side by side."""
-    threads: int = 2
-    """Threads for tensor arithmetic in the worker."""
+    threads: int = 1
+    """Threads for tensor arithmetic in the worker; the jobs are what runs in parallel."""
     lease_s: float = 15.0
     """A worker that has not been heard of for so long has lost its jobs."""
     deadline_s: float = 300.0

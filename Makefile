@@ -1,0 +1,46 @@
+# Everything lives in .venv; each target sets up what it needs.
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo "make setup   install into $(VENV)   (TORCH_INDEX=URL chooses another index for torch)"
+	@echo "make demo    music to story, and story to music, on the examples"
+	@echo "make test    the whole test suite"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   the benchmarks, as printed in docs/benchmarks.md"
+
+setup: $(READY)
+
+# torch comes first: asked for alone it takes the build of the chosen index, and nothing later replaces it.
+# tinysoundfont comes without its dependency pyaudio, which needs PortAudio headers and is used for live playback only.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -c constraints.txt torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(PIP) -c constraints.txt -e '.[dev]'
+	$(PIP) -c constraints.txt --no-deps tinysoundfont
+	touch $@
+
+demo: setup
+	$(BIN)/tunetale story examples/three-moods.ogg --out demo-out/story
+	$(BIN)/tunetale compose --file examples/story-en.txt --out demo-out/music
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build *.egg-info tunetale-out demo-out

@@ -1,0 +1,81 @@
+"""The words of the command line. Knows what can be typed; does nothing."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from bot.commands import CANDIDATES, SECONDS, WORDS
+from engine.errors import UserError
+from engine.jobs import VERSION
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake as one sentence instead of a page."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog}: {message}; see `{self.prog} --help`.", code="usage")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `tunetale`. Its `parse_args` raises `UserError` on a mistake."""
+    main = _Parser(
+        prog="tunetale",
+        description="Turns music into an emotionally similar story, and a story into emotionally similar music.",
+    )
+    main.add_argument("--version", action="version", version=f"TuneTale {VERSION}")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    common = _Parser(add_help=False)
+    common.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: config.toml if present)")
+    common.add_argument("--store", type=Path, metavar="FILE", help="keep jobs and results in this store")
+
+    made = _Parser(add_help=False)
+    made.add_argument("--seed", type=int, metavar="N", help="same input and seed, same result")
+    made.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: ./tunetale-out/…)")
+    made.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+    story = commands.add_parser("story", parents=[common, made], help="music in, story out")
+    story.add_argument("sources", nargs="+", metavar="SOURCE", help="audio files, folders or http(s) links")
+    story.add_argument("--language", default="en", metavar="LANG", help="en (default) or zh-TW")
+    low, high = WORDS["en"]
+    low_zh, high_zh = WORDS["zh-TW"]
+    story.add_argument(
+        "--words", type=int, metavar="N", help=f"length: {low}–{high} words, for zh-TW {low_zh}–{high_zh} characters"
+    )
+    story.add_argument(
+        "--candidates",
+        type=int,
+        default=1,
+        metavar="N",
+        help="write {}–{} stories, keep one".format(*CANDIDATES),
+    )
+    story.add_argument("--title", metavar="T", help="title of the story")
+
+    compose = commands.add_parser("compose", parents=[common, made], help="story in, music out")
+    compose.add_argument("text", nargs="?", metavar="TEXT", help="the story; - reads it from stdin")
+    compose.add_argument("--file", type=Path, metavar="F", help="read the story from a file")
+    compose.add_argument(
+        "--seconds", type=float, default=60.0, metavar="N", help="length: {:g}–{:g} (default 60)".format(*SECONDS)
+    )
+    compose.add_argument("--format", default="ogg", metavar="F", help="ogg (default), mp3, wav or flac")
+
+    emotion = commands.add_parser("emotion", parents=[common], help="the emotion of music or text in numbers")
+    emotion.add_argument("sources", nargs="*", metavar="SOURCE", help="audio files, folders or http(s) links")
+    emotion.add_argument("--text", metavar="TEXT", help="score the sentences of this text")
+    emotion.add_argument("--text-file", type=Path, metavar="F", help="score the sentences of this file; - for stdin")
+    emotion.add_argument("--lines", action="store_true", help="one text per line, one row per line")
+    form = emotion.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON on stdout")
+    form.add_argument("--csv", action="store_true", help="print CSV on stdout")
+
+    run = commands.add_parser("run", parents=[common], help="the engine on the configured store")
+    run.add_argument("--until-idle", action="store_true", help="finish what is in the store, then end")
+
+    doctor = commands.add_parser("doctor", parents=[common], help="check this installation")
+    doctor.add_argument("--no-jobs", action="store_true", help="only look, run nothing")
+
+    train = commands.add_parser("train", help="train a model of this project", add_help=False)
+    train.add_argument("rest", nargs=argparse.REMAINDER, metavar="WHAT …")
+    return main

@@ -1,0 +1,67 @@
+"""Asks the engine from the terminal: submits, shows progress, waits for the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console as Screen
+
+from bot.console.platform import Console, asker_for
+from bot.console.progress import Bars
+from bot.console.sources import Place
+from bot.deliver import deliver_forever
+from bot.replies import say
+from engine.jobs import Answer, Language, Request
+from engine.policy import UNLIMITED
+from engine.service import running
+from engine.settings import EngineSettings
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A request, what to call it on the screen, and where its answer goes."""
+
+    request: Request
+    label: str
+    place: Place
+
+
+async def ask(
+    wishes: Sequence[Wish], settings: EngineSettings, store: Path | None, screen: Screen, language: Language
+) -> list[Answer]:
+    """Return the answer to each wish, in order; they are worked on side by side.
+
+    Raises `UserError` when the engine cannot start. When interrupted, the jobs are cancelled.
+    """
+    platform = Console()
+    with screen.status(say(language, "stage.start")) as status:
+        async with running(settings, store, policy=UNLIMITED) as service:
+            status.stop()
+            jobs = [await service.queue.submit(wish.request, asker_for(wish.place)) for wish in wishes]
+            labels = {job.id: wish.label for job, wish in zip(jobs, wishes, strict=True)}
+            bars = Bars(screen, language, labels)
+            helpers = [
+                asyncio.create_task(deliver_forever(service.queue, platform)),
+                asyncio.create_task(bars.follow(service.queue)),
+            ]
+            try:
+                answers = []
+                for job in jobs:
+                    answer = await platform.answer(job.id)
+                    bars.done(job.id, failed=answer.result is None)
+                    answers.append(answer)
+                return answers
+            except asyncio.CancelledError:
+                for job in jobs:
+                    await service.queue.cancel(job.id)
+                raise
+            finally:
+                for helper in helpers:
+                    helper.cancel()
+                for helper in helpers:
+                    with suppress(asyncio.CancelledError):
+                        await helper

@@ -1,0 +1,129 @@
+"""`tunetale doctor`: looks at an installation as its owner would, and runs one small job each way."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import shutil
+import struct
+import sys
+import tempfile
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.console import Console as Screen
+from rich.text import Text
+
+from bot.commands import compose_request, story_request
+from bot.config import Config
+from bot.console.ask import Wish, ask
+from bot.console.sources import Place
+from engine.errors import TuneTaleError
+from engine.jobs import VERSION, FileSource
+
+PACKAGES = ("torch", "transformers", "librosa", "av", "tinysoundfont", "pretty_midi", "yt-dlp", "aiosqlite")
+MIN_FREE_BYTES = 1_000_000_000
+"""Room that a busy server needs for recordings and results."""
+SAMPLE_S, SAMPLE_RATE_HZ = 8, 22_050
+"""Length and rate of the recording that the test job listens to."""
+SAMPLE_TEXT = "The storm broke over the harbour and everyone ran. In the morning the sea was calm again."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    good: bool
+    text: str
+
+
+def examine(config: Config, screen: Screen, *, run_jobs: bool) -> int:
+    """Print a line for each finding; return 0 when all are good, else 1."""
+    good = True
+    for finding in findings(config, run_jobs=run_jobs):
+        mark = Text("ok    ", style="green") if finding.good else Text("wrong ", style="bold red")
+        screen.print(mark + Text(finding.text))
+        good &= finding.good
+    return 0 if good else 1
+
+
+def findings(config: Config, *, run_jobs: bool) -> Iterator[Finding]:
+    """Look at everything in turn; the jobs come last because they take seconds."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    yield Finding(True, f"TuneTale {VERSION} on Python {python}, {os.cpu_count()} cores")
+    yield from map(_package, PACKAGES)
+    store = Path(config.store.path).absolute().parent
+    yield _space(store)
+    yield _licences()
+    if run_jobs:
+        with tempfile.TemporaryDirectory(prefix="tunetale-doctor-") as folder:
+            yield from _jobs(config, Path(folder))
+
+
+def _package(name: str) -> Finding:
+    module = {"yt-dlp": "yt_dlp"}.get(name, name)
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        found = ""
+    if not found or find_spec(module) is None:
+        return Finding(False, f"{name} is missing; run `make setup` again")
+    return Finding(True, f"{name} {found}")
+
+
+def _space(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.0f} GB free where the store is kept ({folder})"
+    return Finding(free >= MIN_FREE_BYTES, text if free >= MIN_FREE_BYTES else f"only {text}; please make room")
+
+
+def _licences() -> Finding:
+    text = "the shipped emotion weights are for research and non-commercial use (engine/assets/LICENSE)"
+    return Finding(True, text)
+
+
+def _jobs(config: Config, folder: Path) -> Iterator[Finding]:
+    recording = folder / "sample.wav"
+    write_sample(recording)
+    makers: dict[str, Callable[[], Wish]] = {
+        "music to story": lambda: Wish(
+            story_request(FileSource(str(recording), recording.name)), "story", Place(folder / "story", None)
+        ),
+        "story to music": lambda: Wish(
+            compose_request(SAMPLE_TEXT, config.engine.text, seconds=10), "music", Place(folder / "music", None)
+        ),
+    }
+    quiet = Screen(stderr=True, quiet=True)
+    try:
+        wishes = [make() for make in makers.values()]
+        answers = asyncio.run(ask(wishes, config.engine, None, quiet, "en"))
+    except TuneTaleError as error:
+        yield Finding(False, f"the engine cannot start: {error.message}")
+        return
+    for name, answer in zip(makers, answers, strict=True):
+        if answer.result is None:
+            yield Finding(False, f"{name}: {answer.error_message}")
+        else:
+            seconds = sum(answer.result.elapsed_s.values())
+            models = ", ".join(answer.result.models.values())
+            yield Finding(True, f"{name} works ({seconds:.1f} s; {models})")
+
+
+def write_sample(path: Path) -> None:
+    """Write a short recording: a rising arpeggio, enough to be listened to."""
+    tones = (220.0, 277.2, 329.6, 440.0)
+    count = SAMPLE_S * SAMPLE_RATE_HZ
+    samples = (
+        0.3 * math.sin(2 * math.pi * tones[int(i / SAMPLE_RATE_HZ * 2) % len(tones)] * i / SAMPLE_RATE_HZ)
+        for i in range(count)
+    )
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE_HZ)
+        file.writeframes(struct.pack(f"<{count}h", *(int(sample * 32_767) for sample in samples)))

@@ -1,0 +1,55 @@
+"""Queue, store and worker processes, started together and stopped together. Runs in the main process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.store import Store, StoreError
+from engine.errors import UserError
+from engine.queue import Queue
+from engine.settings import EngineSettings
+from engine.supervisor import Supervisor
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running engine."""
+
+    queue: Queue
+    supervisor: Supervisor
+
+
+def files_folder(store: Path) -> Path:
+    """Return the folder beside a store that holds what its jobs made."""
+    return store.with_name(f"{store.stem}-files")
+
+
+@asynccontextmanager
+async def running(settings: EngineSettings, store_path: Path | None = None) -> AsyncIterator[Service]:
+    """Run the engine on the store at `store_path`; without one, on a private store that is gone afterwards.
+
+    Raises `UserError` when the store cannot be used or a model cannot load.
+    """
+    with tempfile.TemporaryDirectory(prefix="tunetale-") as private:
+        path = store_path or Path(private) / "store.sqlite"
+        try:
+            store = await Store.open(path)
+        except StoreError as error:
+            raise UserError(str(error), code="bad_store") from error
+        try:
+            folder = files_folder(path)
+            folder.mkdir(parents=True, exist_ok=True)
+            queue = Queue(store, folder, lease_s=settings.worker.lease_s, deadline_s=settings.worker.deadline_s)
+            await queue.recover()
+            supervisor = Supervisor(queue, settings)
+            try:
+                await supervisor.start()
+                yield Service(queue, supervisor)
+            finally:
+                await supervisor.stop(settings.worker.grace_s)
+        finally:
+            await store.close()

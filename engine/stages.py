@@ -1,0 +1,59 @@
+"""Which backend does which stage, loaded. The only place that knows all backends; knows no job and no queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from engine.emotion.alignment import StoryBank
+from engine.emotion.calibration import Calibration
+from engine.emotion.music import MusicEmotion
+from engine.emotion.text import TextEmotion
+from engine.emotion.words import Words
+from engine.music.composer import Composer, Describer
+from engine.music.describer import RulesDescriber
+from engine.music.embedded import EmbeddedComposer
+from engine.settings import EngineSettings
+from engine.story.embedded import EmbeddedStoryteller
+from engine.story.storyteller import Storyteller
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Every model and table that a job may need; all of them are safe to use from several threads."""
+
+    music_emotion: MusicEmotion
+    text_emotion: TextEmotion
+    storyteller: Storyteller
+    describer: Describer
+    composer: Composer
+    words: Words
+    calibration: Calibration
+    bank: StoryBank
+
+    def names(self, *stages: str) -> dict[str, str]:
+        """Return {stage: name of its model} for the given stages."""
+        return {stage: getattr(self, stage).name for stage in stages}
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Return the names of all models."""
+        return self.names("music_emotion", "text_emotion", "storyteller", "describer", "composer")
+
+
+def load_stages(settings: EngineSettings) -> Stages:
+    """Load what the settings name. Raises `UserError` with one sentence when a chosen backend cannot load."""
+    torch.set_num_threads(settings.worker.threads)
+    stages = settings.stages
+    return Stages(
+        music_emotion=MusicEmotion.load(),
+        text_emotion=TextEmotion.load(),
+        storyteller=EmbeddedStoryteller.load(),
+        describer=RulesDescriber(),
+        composer=EmbeddedComposer(Path(stages.soundfont) if stages.soundfont else None),
+        words=Words.load(),
+        calibration=Calibration.load(),
+        bank=StoryBank.load(),
+    )

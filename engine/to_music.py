@@ -1,0 +1,116 @@
+"""Story → music: read, find the beats, describe, compose, hear it again, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from engine.card import Card, card_alt_text, draw_card
+from engine.emotion.alignment import align
+from engine.emotion.beats import beats_of_sentences
+from engine.emotion.curve import EmotionCurve, beats_array
+from engine.emotion.language import is_chinese
+from engine.emotion.sentences import split
+from engine.emotion.text import Scores
+from engine.emotion.text_input import check_text
+from engine.jobs import ComposeRequest, ComposeResult, Language, MusicBeat, MusicFiles, Sentence, StorySentences
+from engine.media.encode import Tags, encode
+from engine.media.recording import ANALYSIS_RATE_HZ
+from engine.music.composer import Brief, Music
+from engine.report import Report
+from engine.settings import EngineSettings
+from engine.stages import Stages
+from engine.steps import Stopwatch, curve_data, durations, heard_in, plain_beat, rounded, seed_of, text_sha256
+
+TITLE_CHARS = {"en": 40, "zh-TW": 18}
+"""Length to which the first sentence is cut when it serves as the title."""
+
+
+def to_music(
+    request: ComposeRequest, stages: Stages, settings: EngineSettings, folder: Path, report: Report
+) -> ComposeResult:
+    """Compose the music of a story; files go into `folder`. Raises `UserError` and what `report` raises."""
+    watch = Stopwatch()
+    check_text(request.text, settings.text)
+    language: Language = "zh-TW" if is_chinese(request.text) else "en"
+    seed = seed_of(text_sha256(request.text)) if request.seed is None else request.seed
+
+    report("read", 0.0)
+    with watch("read"):
+        sentences = split(request.text)
+        scores = stages.text_emotion.score(sentences)
+        values = stages.calibration.to_music(scores.values[:, :2])
+        lengths = [len(sentence) for sentence in sentences]
+        beats = beats_of_sentences(values, lengths, request.seconds, stages.words, stages.calibration)
+    report("describe", 0.0)
+    with watch("describe"):
+        description = stages.describer.describe(beats, request.text, seed)
+    report("compose", 0.0)
+    with watch("compose"):
+        music = stages.composer.compose(Brief(description, beats, request.seconds, seed), report)
+    title = _title(sentences, language)
+    audio = f"music.{request.format}"
+    with watch("encode"):
+        tags = Tags(title=title, artist="TuneTale", comment=f"made by TuneTale, seed {seed}")
+        encode(music.samples, music.rate_hz, folder / audio, request.format, tags)
+        if music.midi is not None:
+            (folder / "music.mid").write_bytes(music.midi)
+    report("check", 0.0)
+    with watch("check"):
+        curve = _hear(music, stages)
+        heard = heard_in(curve, beats)
+        alignment = align(beats_array(beats), heard, durations(beats), stages.bank, seed, stages.music_emotion.name)
+    report("draw", 0.0)
+    with watch("draw"):
+        card = Card(
+            title=title,
+            subtitle=description,
+            curve=curve,
+            beats=beats,
+            answer=heard,
+            language=language,
+            direction="music",
+            alignment=alignment,
+            models=stages.names("text_emotion", "composer"),
+            seed=seed,
+        )
+        draw_card(folder / "card.png", card)
+    return ComposeResult(
+        seed=seed,
+        models=stages.names("text_emotion", "describer", "composer", "music_emotion"),
+        story=StorySentences(scored(sentences, scores)),
+        description=description,
+        beats=tuple(
+            MusicBeat(**vars(plain_beat(beat)), heard_valence=rounded(v), heard_arousal=rounded(a))
+            for beat, (v, a) in zip(beats, heard, strict=True)
+        ),
+        curve=curve_data(curve),
+        alignment=alignment,
+        card_alt=card_alt_text(card),
+        files=MusicFiles(audio=audio, midi="music.mid" if music.midi is not None else None, card="card.png"),
+        elapsed_s=watch.elapsed_s,
+        notes=("lexicon",) if scores.by_lexicon.any() else (),
+    )
+
+
+def scored(texts: Sequence[str], scores: Scores) -> tuple[Sentence, ...]:
+    """Return texts and their scores, on the text model's scale, as a result shows them."""
+    return tuple(Sentence(text, *map(rounded, row)) for text, row in zip(texts, scores.values, strict=True))
+
+
+def _hear(music: Music, stages: Stages) -> EmotionCurve:
+    mono = soxr.resample(music.samples.mean(axis=1), music.rate_hz, ANALYSIS_RATE_HZ).astype(np.float32)
+    return stages.music_emotion.listen(mono).curve
+
+
+def _title(sentences: Sequence[str], language: Language) -> str:
+    first, limit = sentences[0], TITLE_CHARS[language]
+    if len(first) <= limit:
+        return first.rstrip(".。")
+    cut = first[:limit]
+    if language == "en" and " " in cut:
+        cut = cut[: cut.rindex(" ")]
+    return cut.rstrip(" ,;:，、；：") + "…"
