@@ -337,3 +337,22 @@ class Lease:
     until: float
     deadline: float
     folder: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a finished job has to say to its asker: either a result and the folder of its files, or an error.
+
+    `nonce` is the same each time the answer is given out, `attempt` counts those times from 1.
+    """
+
+    id: int
+    job_id: int
+    asker: Asker
+    nonce: str
+    attempt: int
+    result: Result | None = None
+    folder: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    incident: str | None = None

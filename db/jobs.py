@@ -1,0 +1,221 @@
+"""Jobs in the store. Every change of a running job shows its lease; without it the row does not match and stays."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from db.rows import JobRow, LaneRow, WaitingRow
+
+_JOB = (
+    "SELECT job.id, job.kind, job.version, job.args, job.person_id, job.chat_id, person.platform, person.key, chat.key,"
+    " job.reply_to, job.state, job.attempt, job.crashes, job.transients, job.lease, job.lease_until, job.deadline,"
+    " job.created, job.error_code, job.error_message, job.incident"
+    " FROM job JOIN person ON person.id = job.person_id JOIN chat ON chat.id = job.chat_id WHERE "
+)
+
+# One job.
+BY_ID = _JOB + "job.id = ?"
+# The running job of a lease.
+BY_LEASE = _JOB + "job.lease = ?"
+# The live job that was asked for with the same key.
+BY_DEDUPE = _JOB + "job.dedupe = ? AND job.state IN ('queued', 'running')"
+# A new job.
+ADD = (
+    "INSERT INTO job (kind, version, args, person_id, chat_id, reply_to, dedupe, run_after, created)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+# How many jobs wait; the total is counted no further than asked.
+WAITING = (
+    "SELECT (SELECT count(*) FROM job WHERE person_id = ? AND state = 'queued'),"
+    " (SELECT count(*) FROM job WHERE chat_id = ? AND state = 'queued'),"
+    " (SELECT count(*) FROM (SELECT 1 FROM job WHERE state = 'queued' LIMIT ?))"
+)
+# Everybody who waits, per kind, with the oldest job that may run and when they were last served.
+LANES = (
+    "SELECT job.person_id, job.kind, min(job.id), count(*), coalesce(turn.served, 0)"
+    " FROM job LEFT JOIN turn ON turn.person_id = job.person_id AND turn.kind = job.kind"
+    " WHERE job.state = 'queued' AND job.run_after <= ? GROUP BY job.person_id, job.kind"
+)
+# How many jobs of the same person and kind are older than a queued one.
+DEPTH = "SELECT count(*) FROM job WHERE person_id = ? AND kind = ? AND state = 'queued' AND id < ?"
+# A queued job that becomes somebody's work.
+CLAIM = (
+    "UPDATE job SET state = 'running', attempt = attempt + 1, lease = ?, lease_until = ?, deadline = ?"
+    " WHERE id = ? AND state = 'queued'"
+)
+# The person's turn is over; the largest number is the newest.
+TURN = (
+    "INSERT INTO turn (person_id, kind, served) VALUES (?, ?, (SELECT coalesce(max(served), 0) + 1 FROM turn))"
+    " ON CONFLICT (person_id, kind) DO UPDATE SET served = excluded.served"
+)
+# When the next queued job may run.
+NEXT_TIME = "SELECT min(run_after) FROM job WHERE state = 'queued'"
+# A lease that goes on, but never past one lease after the deadline.
+EXTEND = "UPDATE job SET lease_until = min(?, deadline + ?) WHERE lease = ?"
+# A job that is done.
+DONE = (
+    "UPDATE job SET state = 'done', result = ?, ended = ?,"
+    " lease = NULL, lease_until = NULL, deadline = NULL WHERE lease = ?"
+)
+# A job that failed and will be tried again.
+AGAIN = (
+    "UPDATE job SET state = 'queued', run_after = ?, crashes = ?, transients = ?,"
+    " error_code = ?, error_message = ?, incident = ?,"
+    " lease = NULL, lease_until = NULL, deadline = NULL WHERE lease = ?"
+)
+# A job that failed for good.
+DEAD = (
+    "UPDATE job SET state = 'dead', ended = ?, crashes = ?, transients = ?,"
+    " error_code = ?, error_message = ?, incident = ?,"
+    " lease = NULL, lease_until = NULL, deadline = NULL WHERE lease = ?"
+)
+# A running job whose worker was told to stop: the attempt does not count.
+RELEASE = (
+    "UPDATE job SET state = 'queued', attempt = attempt - 1,"
+    " lease = NULL, lease_until = NULL, deadline = NULL WHERE lease = ?"
+)
+# A job that nobody wants any more.
+CANCEL = (
+    "UPDATE job SET state = 'cancelled', ended = ?,"
+    " lease = NULL, lease_until = NULL, deadline = NULL WHERE id = ? AND state IN ('queued', 'running')"
+)
+# Running jobs whose lease has run out.
+EXPIRED = _JOB + "job.state = 'running' AND job.lease_until < ?"
+# Running jobs whose lease was given out by another process.
+FOREIGN = _JOB + "job.state = 'running' AND substr(job.lease, 1, length(?1)) <> ?1"
+# Queued jobs that wait longer than any delay lasts: the clock was set back while nothing ran.
+HURRY = "UPDATE job SET run_after = :now WHERE state = 'queued' AND run_after > :now + :most"
+# Whether an attempt is at work or has made the result.
+NEEDED = "SELECT EXISTS (SELECT 1 FROM job WHERE id = ? AND attempt = ? AND state IN ('running', 'done'))"
+# Whether any job is not over.
+ANY_LIVE = (
+    "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued') OR EXISTS (SELECT 1 FROM job WHERE state = 'running')"
+)
+
+
+def _one(conn: sqlite3.Connection, sql: str, *values: object) -> JobRow | None:
+    row = conn.execute(sql, values).fetchone()
+    return None if row is None else JobRow(*row)
+
+
+def by_id(conn: sqlite3.Connection, job_id: int) -> JobRow | None:
+    """Return a job."""
+    return _one(conn, BY_ID, job_id)
+
+
+def by_lease(conn: sqlite3.Connection, lease: str) -> JobRow | None:
+    """Return the running job that the lease holds; None when it holds none any more."""
+    return _one(conn, BY_LEASE, lease)
+
+
+def by_dedupe(conn: sqlite3.Connection, dedupe: str) -> JobRow | None:
+    """Return the queued or running job that was asked for with this key."""
+    return _one(conn, BY_DEDUPE, dedupe)
+
+
+def add(
+    conn: sqlite3.Connection,
+    *,
+    kind: str,
+    version: int,
+    args: str,
+    person_id: int,
+    chat_id: int,
+    reply_to: str | None,
+    dedupe: str | None,
+    now: float,
+) -> JobRow:
+    """Add a queued job. A second live one with the same `dedupe` is refused by the table."""
+    values = (kind, version, args, person_id, chat_id, reply_to, dedupe, now, now)
+    row = _one(conn, BY_ID, conn.execute(ADD, values).lastrowid)
+    assert row is not None
+    return row
+
+
+def waiting(conn: sqlite3.Connection, person_id: int, chat_id: int, most: int) -> WaitingRow:
+    """Return how many jobs wait for a person, for a chat, and at all (counted up to `most`)."""
+    return WaitingRow(*conn.execute(WAITING, (person_id, chat_id, most)).fetchone())
+
+
+def lanes(conn: sqlite3.Connection, now: float) -> list[LaneRow]:
+    """Return, per person and kind, the jobs that may run now."""
+    return [LaneRow(*row) for row in conn.execute(LANES, (now,))]
+
+
+def depth(conn: sqlite3.Connection, job: JobRow) -> int:
+    """Return how many queued jobs of the same person and kind are older."""
+    return int(conn.execute(DEPTH, (job.person_id, job.kind, job.id)).fetchone()[0])
+
+
+def claim(conn: sqlite3.Connection, lane: LaneRow, lease: str, until: float, deadline: float) -> JobRow:
+    """Lease the oldest job of a lane, charge the attempt, and end the lane's turn."""
+    conn.execute(CLAIM, (lease, until, deadline, lane.head))
+    conn.execute(TURN, (lane.person_id, lane.kind))
+    row = by_lease(conn, lease)
+    assert row is not None
+    return row
+
+
+def next_time(conn: sqlite3.Connection) -> float | None:
+    """Return when the next queued job may run."""
+    (when,) = conn.execute(NEXT_TIME).fetchone()
+    return None if when is None else float(when)
+
+
+def extend(conn: sqlite3.Connection, lease: str, until: float, spare: float) -> bool:
+    """Let a lease last until `until`, at most `spare` seconds past the deadline; False when it no longer holds."""
+    return conn.execute(EXTEND, (until, spare, lease)).rowcount == 1
+
+
+def done(conn: sqlite3.Connection, lease: str, result: str, now: float) -> None:
+    """End the lease's job with a result."""
+    conn.execute(DONE, (result, now, lease))
+
+
+def again(conn: sqlite3.Connection, job: JobRow, run_after: float) -> None:
+    """Queue a running job again, with the counts and the error that `job` shows."""
+    conn.execute(AGAIN, (run_after, *_failure(job)))
+
+
+def dead(conn: sqlite3.Connection, job: JobRow, now: float) -> None:
+    """End a running job for good, with the counts and the error that `job` shows."""
+    conn.execute(DEAD, (now, *_failure(job)))
+
+
+def _failure(job: JobRow) -> tuple[object, ...]:
+    return job.crashes, job.transients, job.error_code, job.error_message, job.incident, job.lease
+
+
+def release(conn: sqlite3.Connection, lease: str) -> None:
+    """Queue the lease's job again as if it had not been claimed."""
+    conn.execute(RELEASE, (lease,))
+
+
+def cancel(conn: sqlite3.Connection, job_id: int, now: float) -> bool:
+    """Cancel a job that is not over; False when it is over or unknown."""
+    return conn.execute(CANCEL, (now, job_id)).rowcount == 1
+
+
+def expired(conn: sqlite3.Connection, now: float) -> list[JobRow]:
+    """Return running jobs whose lease has run out."""
+    return [JobRow(*row) for row in conn.execute(EXPIRED, (now,))]
+
+
+def foreign(conn: sqlite3.Connection, owner: str) -> list[JobRow]:
+    """Return running jobs whose lease does not begin with `owner`."""
+    return [JobRow(*row) for row in conn.execute(FOREIGN, (owner,))]
+
+
+def hurry(conn: sqlite3.Connection, now: float, most: float) -> None:
+    """Let queued jobs run now that would wait for more than `most` seconds."""
+    conn.execute(HURRY, {"now": now, "most": most})
+
+
+def needed(conn: sqlite3.Connection, job_id: int, attempt: int) -> bool:
+    """Return whether what an attempt has written is still needed."""
+    return bool(conn.execute(NEEDED, (job_id, attempt)).fetchone()[0])
+
+
+def any_live(conn: sqlite3.Connection) -> bool:
+    """Return whether any job is queued or running."""
+    return bool(conn.execute(ANY_LIVE).fetchone()[0])

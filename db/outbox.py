@@ -1,0 +1,83 @@
+"""Answers on their way to people. A row is claimed by the process that sends it, like a job by its worker."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from db.rows import AnswerRow
+
+# An answer, made in the transaction that ends its job.
+ADD = "INSERT INTO outbox (job_id, platform, nonce, send_after, created) VALUES (?, ?, ?, ?, ?)"
+# The oldest answer to send on a platform: ready, or left behind by a process that is gone.
+NEXT = (
+    "SELECT id FROM outbox WHERE platform = :platform AND ended IS NULL AND send_after <= :now"
+    " AND (state = 'ready' OR holder <> :holder) ORDER BY send_after, id LIMIT 1"
+)
+# An answer taken up by a process.
+TAKE = "UPDATE outbox SET state = 'sending', holder = ?, attempt = attempt + 1 WHERE id = ?"
+# An answer with what its job ended in.
+READ = (
+    "SELECT outbox.id, job.id, outbox.nonce, outbox.attempt, outbox.platform, person.key, chat.key, job.reply_to,"
+    " job.attempt, job.result, job.error_code, job.error_message, job.incident"
+    " FROM outbox JOIN job ON job.id = outbox.job_id JOIN person ON person.id = job.person_id"
+    " JOIN chat ON chat.id = job.chat_id WHERE outbox.id = ?"
+)
+# An answer that arrived.
+SENT = (
+    "UPDATE outbox SET state = 'sent', holder = NULL, message_id = ?, ended = ?"
+    " WHERE id = ? AND state = 'sending' AND holder = ?"
+)
+# An answer to be sent again later.
+AGAIN = (
+    "UPDATE outbox SET state = 'ready', holder = NULL, error = ?, send_after = ?"
+    " WHERE id = ? AND state = 'sending' AND holder = ?"
+)
+# An answer that nobody can be given.
+DEAD = (
+    "UPDATE outbox SET state = 'dead', holder = NULL, error = ?, ended = ?"
+    " WHERE id = ? AND state = 'sending' AND holder = ?"
+)
+# When the next answer for a platform is due that nobody is sending.
+NEXT_TIME = "SELECT min(send_after) FROM outbox WHERE platform = ? AND ended IS NULL AND state = 'ready'"
+# Whether any answer is still on its way.
+ANY_OPEN = "SELECT EXISTS (SELECT 1 FROM outbox WHERE ended IS NULL)"
+
+
+def add(conn: sqlite3.Connection, job_id: int, platform: str, nonce: str, now: float) -> None:
+    """Add the answer of a job; a second one for the same job is refused by the table."""
+    conn.execute(ADD, (job_id, platform, nonce, now, now))
+
+
+def take(conn: sqlite3.Connection, platform: str, holder: str, now: float) -> AnswerRow | None:
+    """Mark the oldest answer that is due as being sent by `holder` and return it, or None."""
+    found = conn.execute(NEXT, {"platform": platform, "holder": holder, "now": now}).fetchone()
+    if found is None:
+        return None
+    conn.execute(TAKE, (holder, *found))
+    return AnswerRow(*conn.execute(READ, found).fetchone())
+
+
+def sent(conn: sqlite3.Connection, answer_id: int, holder: str, message_id: str | None, now: float) -> bool:
+    """Record that `holder` has sent the answer; False when it was not the one who sends it."""
+    return conn.execute(SENT, (message_id, now, answer_id, holder)).rowcount == 1
+
+
+def again(conn: sqlite3.Connection, answer_id: int, holder: str, error: str, send_after: float) -> bool:
+    """Record that sending failed and is to be tried again after a time."""
+    return conn.execute(AGAIN, (error, send_after, answer_id, holder)).rowcount == 1
+
+
+def dead(conn: sqlite3.Connection, answer_id: int, holder: str, error: str, now: float) -> bool:
+    """Record that the answer cannot be sent."""
+    return conn.execute(DEAD, (error, now, answer_id, holder)).rowcount == 1
+
+
+def next_time(conn: sqlite3.Connection, platform: str) -> float | None:
+    """Return when the next waiting answer of a platform is due."""
+    (when,) = conn.execute(NEXT_TIME, (platform,)).fetchone()
+    return None if when is None else float(when)
+
+
+def any_open(conn: sqlite3.Connection) -> bool:
+    """Return whether any answer is still on its way."""
+    return bool(conn.execute(ANY_OPEN).fetchone()[0])

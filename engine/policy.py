@@ -1,0 +1,119 @@
+"""What the queue decides: who is next, what becomes of a failure, who may ask for more. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from db.rows import LaneRow, WaitingRow
+from engine.errors import Cancelled, Crashed, Transient, TuneTaleError, UserError
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The queue's limits."""
+
+    crashes: int = 2
+    """Attempts of a job that may crash: work that kills its worker twice will do so again."""
+    transients: int = 3
+    """Attempts of a job that may fail for a reason outside."""
+    attempts: int = 6
+    """Attempts of a job however they end: what takes the whole program down each time is not restarted for ever."""
+    crash_delay_s: float = 1.0
+    """Seconds until a crashed job is tried again; its worker starts anew meanwhile."""
+    transient_delay_s: float = 2.0
+    """Seconds until the first retry of a transient failure."""
+    backoff: float = 5.0
+    """Each further retry of a transient failure waits this many times longer."""
+    longest_delay_s: float = 60.0
+    """No retry waits longer; somebody is waiting for the answer."""
+    per_person: int = 5
+    """Jobs that one person may have waiting."""
+    per_chat: int = 20
+    """Jobs that one chat may have waiting."""
+    total: int = 1000
+    """Jobs that may wait at all: a few hours' work for one machine."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a running job that did not finish; `delay_s` is for those that are queued again."""
+
+    state: Literal["queued", "dead", "cancelled"]
+    crashes: int
+    transients: int
+    delay_s: float = 0.0
+
+
+def after_failure(policy: Policy, error: TuneTaleError, *, attempt: int, crashes: int, transients: int) -> Verdict:
+    """Decide about a failed attempt; `attempt` counts from 1 and includes it, the other counts do not."""
+    match error:
+        case Cancelled():
+            return Verdict("cancelled", crashes, transients)
+        case Crashed():
+            crashes += 1
+            again, delay_s = crashes < policy.crashes, policy.crash_delay_s
+        case Transient():
+            transients += 1
+            again = transients < policy.transients
+            delay_s = policy.transient_delay_s * policy.backoff ** (transients - 1)
+        case _:  # the request itself, or our own fault: the same again would end the same
+            again, delay_s = False, 0.0
+    if again and attempt < policy.attempts:
+        return Verdict("queued", crashes, transients, min(delay_s, policy.longest_delay_s))
+    return Verdict("dead", crashes, transients)
+
+
+def after_restart(policy: Policy, *, attempt: int, crashes: int, transients: int) -> Verdict:
+    """Decide about a job that ran when the whole program ended: seldom its own fault, so it is queued again at once."""
+    return Verdict("queued" if attempt < policy.attempts else "dead", crashes, transients)
+
+
+def pick(lanes: Sequence[LaneRow]) -> LaneRow | None:
+    """Return the lane whose turn it is: the one served longest ago, among the never served the one that asked first.
+
+    A lane is one person's jobs of one kind. Being served puts it behind everybody who waits, so nobody waits for more
+    than one job of each other lane.
+    """
+    return min(lanes, key=_turn, default=None)
+
+
+def place(lanes: Sequence[LaneRow], mine: LaneRow, depth: int) -> int:
+    """Return when a job will be picked (1: next) if nobody else asks; `depth` jobs of its own lane come before it."""
+    ahead = depth
+    for lane in lanes:
+        if lane != mine:
+            ahead += min(lane.waiting, depth + (_turn(lane) < _turn(mine)))
+    return ahead + 1
+
+
+def _turn(lane: LaneRow) -> tuple[int, int]:
+    return lane.served, lane.head
+
+
+def refusal(policy: Policy, waiting: WaitingRow) -> UserError | None:
+    """Return why one more job cannot be accepted, given what waits already; None when it can."""
+    if waiting.person >= policy.per_person:
+        return UserError(
+            f"You already have {_requests(waiting.person)} waiting, and {policy.per_person} is the most for one "
+            "person; try again when one is done, or cancel one.",
+            code="quota_person",
+        )
+    if waiting.chat >= policy.per_chat:
+        return UserError(
+            f"This chat already has {_requests(waiting.chat)} waiting, and {policy.per_chat} is the most for one chat; "
+            "try again when some are done.",
+            code="quota_chat",
+        )
+    if waiting.total >= policy.total:
+        return UserError(
+            f"TuneTale already has {_requests(waiting.total)} waiting, and {policy.total} is the most it accepts; "
+            "try again later.",
+            code="quota_total",
+        )
+    return None
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
