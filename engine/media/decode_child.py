@@ -39,34 +39,10 @@ _DEMUXERS = {
 }
 """One demuxer for each kind that `sniff` tells; none that can name other files is among them (concat, hls, dash …)."""
 
+_PCM = ("u8", "s8", "s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be", "f64le", "f64be")
 _DECODERS = frozenset(
-    # fmt: off
-    {
-        "mp3float",
-        "mp3",
-        "aac",
-        "alac",
-        "flac",
-        "vorbis",
-        "opus",
-        "pcm_u8",
-        "pcm_s8",
-        "pcm_s16le",
-        "pcm_s16be",
-        "pcm_s24le",
-        "pcm_s24be",
-        "pcm_s32le",
-        "pcm_s32be",
-        "pcm_f32le",
-        "pcm_f32be",
-        "pcm_f64le",
-        "pcm_f64be",
-        "pcm_alaw",
-        "pcm_mulaw",
-        "adpcm_ms",
-        "adpcm_ima_wav",
-    }
-    # fmt: on
+    {"mp3float", "mp3", "aac", "alac", "flac", "vorbis", "opus", "pcm_alaw", "pcm_mulaw", "adpcm_ms", "adpcm_ima_wav"}
+    | {f"pcm_{name}" for name in _PCM}
 )
 
 _OPTIONS = {
