@@ -10,9 +10,14 @@ from pathlib import Path
 
 from db.store import Store, StoreError
 from engine.errors import UserError
+from engine.policy import Policy
 from engine.queue import Queue
 from engine.settings import EngineSettings
 from engine.supervisor import Supervisor
+
+
+POLICY = Policy()
+"""The limits of a server that many people share."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,9 @@ def files_folder(store: Path) -> Path:
 
 
 @asynccontextmanager
-async def running(settings: EngineSettings, store_path: Path | None = None) -> AsyncIterator[Service]:
+async def running(
+    settings: EngineSettings, store_path: Path | None = None, *, policy: Policy = POLICY
+) -> AsyncIterator[Service]:
     """Run the engine on the store at `store_path`; without one, on a private store that is gone afterwards.
 
     Raises `UserError` when the store cannot be used or a model cannot load.
@@ -43,7 +50,9 @@ async def running(settings: EngineSettings, store_path: Path | None = None) -> A
         try:
             folder = files_folder(path)
             folder.mkdir(parents=True, exist_ok=True)
-            queue = Queue(store, folder, lease_s=settings.worker.lease_s, deadline_s=settings.worker.deadline_s)
+            queue = Queue(
+                store, folder, policy=policy, lease_s=settings.worker.lease_s, deadline_s=settings.worker.deadline_s
+            )
             await queue.recover()
             supervisor = Supervisor(queue, settings)
             try:

@@ -12,10 +12,9 @@ from engine.card import Card, card_alt_text, draw_card
 from engine.emotion.alignment import align
 from engine.emotion.beats import beats_of_sentences
 from engine.emotion.curve import EmotionCurve, beats_array
-from engine.emotion.language import is_chinese
 from engine.emotion.sentences import split
 from engine.emotion.text import Scores
-from engine.emotion.text_input import check_text
+from engine.emotion.text_input import check_text, is_chinese
 from engine.jobs import ComposeRequest, ComposeResult, Language, MusicBeat, MusicFiles, Sentence, StorySentences
 from engine.media.encode import Tags, encode
 from engine.media.recording import ANALYSIS_RATE_HZ

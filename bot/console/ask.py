@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,9 +17,13 @@ from bot.console.sources import Place
 from bot.deliver import deliver_forever
 from bot.replies import say
 from engine.jobs import Answer, Language, Request
-from engine.policy import UNLIMITED
+from engine.policy import Policy
 from engine.service import running
 from engine.settings import EngineSettings
+
+
+OWN_MACHINE = Policy(per_person=sys.maxsize, per_chat=sys.maxsize, total=sys.maxsize)
+"""Whoever sits at the terminal may fill the queue: a folder is one wish for each file in it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ async def ask(
     """
     platform = Console()
     with screen.status(say(language, "stage.start")) as status:
-        async with running(settings, store, policy=UNLIMITED) as service:
+        async with running(settings, store, policy=OWN_MACHINE) as service:
             status.stop()
             jobs = [await service.queue.submit(wish.request, asker_for(wish.place)) for wish in wishes]
             labels = {job.id: wish.label for job, wish in zip(jobs, wishes, strict=True)}
