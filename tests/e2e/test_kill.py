@@ -17,7 +17,7 @@ from bot.console.ask import OWN_MACHINE
 from bot.console.platform import Console, asker_for
 from bot.console.sources import Place
 from bot.deliver import deliver_forever
-from engine.jobs import ComposeRequest, FileSource, StoryRequest
+from engine.jobs import ComposeRequest, FileSource, Progress, StoryRequest
 from engine.service import Service, files_folder, running
 from engine.settings import EngineSettings
 from tests.e2e.test_directions import TALE
@@ -30,21 +30,29 @@ def workers() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if "engine.worker" in " ".join(child.cmdline())]
 
 
-async def until_stage(service: Service, job_id: int, stage: str) -> None:
-    """Wait until a job has reached a stage."""
-    async with asyncio.timeout(60):
-        while (progress := service.queue.progress(job_id)) is None or progress.stage != stage:
-            await asyncio.sleep(0.005)
+def when_stage(service: Service, job_id: int, stage: str, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Return an event that is set once a job reports a stage."""
+    reached, note = asyncio.Event(), service.queue.note
+
+    def listening(token: str, progress: Progress) -> None:
+        note(token, progress)
+        if service.queue.progress(job_id) == progress and progress.stage == stage:
+            reached.set()
+
+    monkeypatch.setattr(service.queue, "note", listening)
+    return reached
 
 
-async def test_a_killed_worker_costs_time_and_nothing_else(music: FileSource, tmp_path: Path) -> None:
+async def test_a_killed_worker_costs_time_and_nothing_else(
+    music: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(EngineSettings(), tmp_path / "store.sqlite", policy=OWN_MACHINE) as service:
         console = Console()
         delivery = asyncio.create_task(deliver_forever(service.queue, console))
         (worker,) = workers()
         story = await service.queue.submit(StoryRequest(music), asker_for(Place(tmp_path / "s", None)))
         tune = await service.queue.submit(ComposeRequest(TALE, 30.0), asker_for(Place(tmp_path / "m", None)))
-        await until_stage(service, tune.id, "compose")
+        await asyncio.wait_for(when_stage(service, tune.id, "compose", monkeypatch).wait(), 60)
         worker.kill()
         for job in (story, tune):
             answer = await asyncio.wait_for(console.answer(job.id), 120)
@@ -97,8 +105,7 @@ def test_two_programs_on_one_store(tmp_path: Path) -> None:
         assert first.wait(timeout=120) == 0
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT])
-def test_interrupted(tmp_path: Path, signum: signal.Signals) -> None:
+def test_interrupted(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [*TUNETALE, "compose", TALE, "--seconds", "600", "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
@@ -107,7 +114,7 @@ def test_interrupted(tmp_path: Path, signum: signal.Signals) -> None:
             assert process.poll() is None
             os.sched_yield()
         children = family.children(recursive=True)
-        process.send_signal(signum)
+        process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Traceback" not in errors
