@@ -24,10 +24,10 @@ ADD = (
     "INSERT INTO job (kind, version, args, person_id, chat_id, reply_to, dedupe, run_after, created)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-# How many jobs wait; the total is counted no further than asked.
+# How many jobs wait for a person, for a chat, and at all; each is counted no further than asked.
 WAITING = (
-    "SELECT (SELECT count(*) FROM job WHERE person_id = ? AND state = 'queued'),"
-    " (SELECT count(*) FROM job WHERE chat_id = ? AND state = 'queued'),"
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM job WHERE person_id = ? AND state = 'queued' LIMIT ?)),"
+    " (SELECT count(*) FROM (SELECT 1 FROM job WHERE chat_id = ? AND state = 'queued' LIMIT ?)),"
     " (SELECT count(*) FROM (SELECT 1 FROM job WHERE state = 'queued' LIMIT ?))"
 )
 # Everybody who waits, per kind, with the oldest job that may run and when they were last served.
@@ -132,9 +132,10 @@ def add(
     return row
 
 
-def waiting(conn: sqlite3.Connection, person_id: int, chat_id: int, most: int) -> WaitingRow:
-    """Return how many jobs wait for a person, for a chat, and at all (counted up to `most`)."""
-    return WaitingRow(*conn.execute(WAITING, (person_id, chat_id, most)).fetchone())
+def waiting(conn: sqlite3.Connection, person_id: int, chat_id: int, most: WaitingRow) -> WaitingRow:
+    """Return how many jobs wait for a person, for a chat, and at all, each counted up to `most`."""
+    values = (person_id, most.person, chat_id, most.chat, most.total)
+    return WaitingRow(*conn.execute(WAITING, values).fetchone())
 
 
 def lanes(conn: sqlite3.Connection, now: float) -> list[LaneRow]:

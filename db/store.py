@@ -154,7 +154,7 @@ class Store:
             if self._writer is not None:
                 await asyncio.wait([self._writer])
             if self._lock is not None:
-                with contextlib.suppress(sqlite3.Error):  # both only tidy up
+                with contextlib.suppress(sqlite3.Error):  # the next start does the same
                     await self._on_thread(_tidy)
         finally:
             try:
@@ -293,7 +293,7 @@ def _read(conn: sqlite3.Connection, body: Body[T]) -> T:
 
 
 def _tidy(conn: sqlite3.Connection) -> None:
-    conn.execute("PRAGMA optimize")
+    # No PRAGMA optimize: it would plan the queries of a grown store by the statistics of a young one.
     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 

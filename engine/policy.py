@@ -35,6 +35,11 @@ class Policy:
     total: int = 1000
     """Jobs that may wait at all: a few hours' work for one machine."""
 
+    @property
+    def quota(self) -> WaitingRow:
+        """The most that may wait."""
+        return WaitingRow(self.per_person, self.per_chat, self.total)
+
 
 @dataclass(frozen=True)
 class Verdict:

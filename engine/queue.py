@@ -107,7 +107,7 @@ class Queue:
                 return live
             person_id = people.person_id(conn, asker.platform, asker.person, now)
             chat_id = people.chat_id(conn, asker.platform, asker.chat, now)
-            refusal = decide.refusal(self._policy, jobs.waiting(conn, person_id, chat_id, self._policy.total))
+            refusal = decide.refusal(self._policy, jobs.waiting(conn, person_id, chat_id, self._policy.quota))
             if refusal is not None:
                 raise refusal
             return jobs.add(
