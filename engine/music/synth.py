@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -38,24 +39,27 @@ class Synth:
         self._named = soundfont.name if soundfont else "the bundled SoundFont"
         self._player(44_100)
 
-    def render(self, midi: bytes, rate_hz: int = 44_100) -> NDArray[np.float32]:
+    def render(
+        self, midi: bytes, rate_hz: int = 44_100, progress: Callable[[float], None] = lambda _: None
+    ) -> NDArray[np.float32]:
         """Return float32 [n, 2]: the Standard MIDI File `midi` from time 0 until the last note has rung out.
 
         Peaks may exceed 1. Same MIDI, same bytes, whatever other threads do. The tail is at most TAIL_S long.
+        `progress` is told the share done about every second of music; what it raises ends the rendering.
         Raises `UserError` when the SoundFont lacks a program that the MIDI file asks for.
         """
-        return self.render_messages(list(mido.MidiFile(file=BytesIO(midi))), rate_hz)
-
-    def render_messages(self, messages: list[mido.Message], rate_hz: int = 44_100) -> NDArray[np.float32]:
-        """Do what `render` does for messages whose `time` is in seconds since the one before."""
+        messages = list(mido.MidiFile(file=BytesIO(midi)))
         player = self._player(rate_hz)
         length_s = sum(message.time for message in messages)
         out = np.zeros((round((length_s + TAIL_S) * rate_hz), 2), dtype=np.float32)
-        done, now_s = 0, 0.0
+        done, now_s, told_s = 0, 0.0, 0.0
         for message in messages:
             now_s += message.time
             if message.is_meta:
                 continue
+            if now_s > told_s + 1.0:
+                told_s = now_s
+                progress(now_s / length_s)
             done = _advance(player, out, done, round(now_s * rate_hz), rate_hz)
             self._play(player, message)
         tail = done

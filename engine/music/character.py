@@ -1,0 +1,106 @@
+"""Valence and arousal → how music is to be played. Knows the psychology of musical expression and nothing else.
+
+Sources, and what was taken from each:
+
+* Juslin & Laukka (2004), "Expression, perception, and induction of musical emotions", *J. New Music Research* 33(3),
+  table 3: tempo, loudness, register, articulation, timbre and regularity of happiness, sadness, anger, fear, tenderness.
+* Gabrielsson & Lindström (2010), "The role of structure in the musical expression of emotions", in *Handbook of Music
+  and Emotion*, ch. 14: mode, harmony (consonance/dissonance), melodic range and direction, density.
+* Livingstone, Muhlberger, Brown & Thompson (2010), "Changing musical emotion: a computational rule system",
+  *Computer Music Journal* 34(1): the rules as directions on the plane (tempo, loudness and articulation follow
+  arousal; mode and pitch height follow valence first).
+
+The table (`docs/music.md` repeats it for readers):
+
+| feature               | low valence       | high valence | low arousal | high arousal      |
+|-----------------------|-------------------|--------------|-------------|-------------------|
+| mode                  | phrygian, minor   | major        |             |                   |
+| tempo                 | a little slower   | a bit faster | 58          | 158 beats/minute  |
+| register              | lower             | higher       | lower       | higher            |
+| loudness              |                   |              | soft        | loud              |
+| density               |                   |              | 0.55        | 2 notes a beat    |
+| articulation          |                   | lighter      | legato      | detached          |
+| dissonance            | with arousal      | none         |             | with low valence  |
+| percussion            |                   |              | none        | full, driving     |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SPAN = 0.8
+"""Distance from the origin at which a coordinate has its full effect; curves of real music seldom go further."""
+
+TEMPO_BPM = 96.0
+TEMPO_OCTAVES_BY_AROUSAL = 0.68
+TEMPO_OCTAVES_BY_VALENCE = 0.06
+"""Quarter notes a minute at the origin, and doublings per unit: 58 to 158 over the plane."""
+
+REGISTER = 67.0
+REGISTER_BY_VALENCE = 4.5
+REGISTER_BY_AROUSAL = 4.0
+"""Centre of the melody as a MIDI pitch (G4), and semitones per unit."""
+
+VELOCITY = 72.0
+VELOCITY_BY_AROUSAL = 30.0
+VELOCITY_BY_VALENCE = -3.0
+"""MIDI velocity of an ordinary note; sound pressure is proportional to it, so the span is about 8 dB."""
+
+DENSITY = 1.1
+DENSITY_OCTAVES_BY_AROUSAL = 0.9
+"""Melody notes per quarter at the origin, and doublings per unit."""
+
+GATE = 0.93
+GATE_BY_AROUSAL = -0.17
+GATE_BY_VALENCE = -0.07
+"""Sounding share of a written note (1 = legato), and its change per unit."""
+
+MODE_THRESHOLDS = ((-0.55, "phrygian"), (-0.14, "minor"), (0.02, "dorian"), (0.16, "mixolydian"), (0.62, "major"))
+"""Highest valence (after SPAN) of each mode; above the last it may be lydian. Phrygian needs arousal too."""
+
+
+@dataclass(frozen=True)
+class Character:
+    """How a section is to be played; `valence` and `arousal` are after SPAN, in [-1, 1]."""
+
+    valence: float
+    arousal: float
+    mode: str
+    tempo_bpm: float
+    register: float
+    velocity: float
+    density: float
+    gate: float
+    dissonance: float
+    drive: float
+    """Percussion: 0 none … 1 everything."""
+    breadth: float
+    """Melodic range and size of leaps: 0 narrow … 1 wide."""
+
+
+def character(valence: float, arousal: float, shade: float = 0.5) -> Character:
+    """Return what the table says at a point of the plane; `shade` in [0, 1) picks among equally fitting modes."""
+    v, a = (max(-1.0, min(1.0, x / SPAN)) for x in (valence, arousal))
+    return Character(
+        valence=v,
+        arousal=a,
+        mode=_mode(v, a, shade),
+        tempo_bpm=TEMPO_BPM * 2 ** (TEMPO_OCTAVES_BY_AROUSAL * a + TEMPO_OCTAVES_BY_VALENCE * v),
+        register=REGISTER + REGISTER_BY_VALENCE * v + REGISTER_BY_AROUSAL * a,
+        velocity=VELOCITY + VELOCITY_BY_AROUSAL * a + VELOCITY_BY_VALENCE * v,
+        density=DENSITY * 2 ** (DENSITY_OCTAVES_BY_AROUSAL * a),
+        gate=min(1.0, GATE + GATE_BY_AROUSAL * a + GATE_BY_VALENCE * v),
+        dissonance=max(0.0, min(1.0, 0.08 - 0.45 * v + 0.3 * a * max(0.0, -v) + 0.05 * a)),
+        drive=max(0.0, min(1.0, (a + 0.05) / 0.95)),
+        breadth=max(0.0, min(1.0, 0.45 + 0.3 * a + 0.2 * v)),
+    )
+
+
+def _mode(v: float, a: float, shade: float) -> str:
+    jittered = v + 0.08 * (shade - 0.5)
+    mode = next((mode for limit, mode in MODE_THRESHOLDS if jittered < limit), "lydian")
+    if mode == "phrygian" and (a < 0.1 or shade < 0.4):
+        return "minor"
+    if mode == "lydian" and (a > 0.5 or shade < 0.6):
+        return "major"
+    return mode

@@ -1,0 +1,142 @@
+"""The composer that comes with TuneTale: plans, writes and plays a piece without any download."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from engine.errors import UserError
+from engine.music import mix
+from engine.music.arranger import Draft, arrange
+from engine.music.composer import Brief, Music
+from engine.music.form import Form, plan, tempo_map
+from engine.music.melody import make_motif
+from engine.music.orchestra import Cast, Role, cast, choose_style
+from engine.music.score import Note, Part, Score, to_midi, without_overlaps
+from engine.music.synth import DRUM_CHANNEL, Synth
+from engine.report import Report
+
+RATE_HZ = 44_100
+MIN_SECONDS, MAX_SECONDS = 10.0, 600.0
+TAIL_S = 3.5
+"""Longest ring-out after the last beat; the contract allows 4 s."""
+
+LEVELS: dict[Role, float] = {"lead": -26.0, "counter": -30.0, "figure": -30.0, "pad": -32.0, "bass": -26.0}
+"""Loudness that controller 7 gives each role, in LUFS at velocity 90."""
+
+DRUM_VOLUME = 88
+
+PANS: dict[Role, int] = {"lead": 60, "counter": 90, "figure": 38, "pad": 68, "bass": 64}
+"""Controller 10: 0 left, 64 centre, 127 right."""
+
+_WRITTEN, _PLAYED = 0.25, 0.7
+"""Share of the time after writing and after rendering, as reported."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A piece on paper: its form, who plays, and the score."""
+
+    form: Form
+    cast: Cast
+    score: Score
+
+
+class EmbeddedComposer:
+    """Implements `engine.music.composer.Composer`. Thread-safe; holds the SoundFont."""
+
+    def __init__(self, soundfont: Path | None = None) -> None:
+        """Raise `UserError` when the SoundFont cannot be used."""
+        self._synth = Synth(soundfont)
+
+    @property
+    def name(self) -> str:
+        """Name of the backend, as shown to people."""
+        return "TuneTale symbolic composer"
+
+    def compose(self, brief: Brief, report: Report) -> Music:
+        """Return the music: `brief.seconds` to `brief.seconds + 4` s, stereo, with its MIDI file.
+
+        Raises `UserError` for a brief without beats or of a length outside 10–600 s.
+        """
+        score = write(brief, report).score
+        midi = to_midi(score)
+        report("compose", _WRITTEN)
+        dry = self._synth.render(midi, RATE_HZ, lambda f: report("compose", _WRITTEN + (_PLAYED - _WRITTEN) * f))
+        samples = mix.finish(
+            dry, RATE_HZ, brief.seconds, TAIL_S, lambda f: report("compose", _PLAYED + (1 - _PLAYED) * f)
+        )
+        return Music(samples, RATE_HZ, midi)
+
+
+def write(brief: Brief, report: Report) -> Composition:
+    """Compose without playing: the same brief gives the same score. Raises `UserError` like `compose`."""
+    _check(brief)
+    report("compose", 0.0)
+    points = [(beat.valence, beat.arousal) for beat in brief.beats]
+    players = cast(choose_style(points, brief.seed, brief.description), brief.seed)
+    rng = Random(f"{brief.seed} form")
+    calm = sum(arousal for _, arousal in points) / len(points) < 0.15
+    meter = 3 if calm and not players.style.swing and rng.random() < 0.35 else 4
+    form = plan(brief.beats, brief.seconds, meter, rng)
+    motif = make_motif(meter, form.sections[0].character.breadth, Random(f"{brief.seed} motif"))
+    drafts = []
+    for i in range(len(form.sections)):
+        drafts.append(arrange(form, i, players, motif, brief.seed))
+        report("compose", _WRITTEN * (i + 1) / (len(form.sections) + 1))
+    return Composition(form, players, _score(brief, form, players, drafts))
+
+
+def _check(brief: Brief) -> None:
+    if not MIN_SECONDS <= brief.seconds <= MAX_SECONDS:
+        raise UserError(
+            f"Music can be {MIN_SECONDS:.0f} to {MAX_SECONDS:.0f} seconds long; ask for a length in between.",
+            code="bad_seconds",
+        )
+    if not any(beat.start_s < brief.seconds and beat.end_s > beat.start_s for beat in brief.beats):
+        raise UserError("There is no beat to compose for; give a story with at least one sentence.", code="no_beats")
+    if not all(math.isfinite(x) for beat in brief.beats for x in (beat.valence, beat.arousal)):
+        raise UserError("A beat has no finite valence and arousal; give numbers from -1 to 1.", code="bad_beats")
+
+
+def _score(brief: Brief, form: Form, players: Cast, drafts: list[Draft]) -> Score:
+    """Join the sections, one channel for every role and instrument."""
+    free = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+    notes: dict[tuple[Role, str], list[Note]] = {}
+    parts: dict[tuple[Role, str], Part] = {}
+    for draft in drafts:
+        for (role, player), new in draft.notes.items():
+            where = (role, player.name)
+            if where not in parts:
+                name = f"{role}: {player.name}"
+                volume, pan = player.volume(LEVELS[role]), PANS[role]
+                parts[where] = Part(name, free[len(parts)], player.program, volume, pan, ())
+            notes.setdefault(where, []).extend(new)
+    played = [
+        Part(p.name, p.channel, p.program, p.volume, p.pan, without_overlaps(notes[where]))
+        for where, p in parts.items()
+    ]
+    drums = [note for draft in drafts for note in draft.drums]
+    if drums:
+        played.append(Part("percussion", DRUM_CHANNEL, players.style.kit, DRUM_VOLUME, 64, without_overlaps(drums)))
+    expression = [
+        (tick, parts[role, player.name].channel, value)
+        for draft in drafts
+        for tick, (role, player), value in draft.swells
+        if (role, player.name) in parts
+    ]
+    starts = [section.first_bar * form.bar_ticks for section in form.sections]
+    return Score(
+        title=f"TuneTale: {', '.join(dict.fromkeys(section.word for section in form.sections))}",
+        meter=form.meter,
+        parts=tuple(played),
+        tempi=tuple(tempo_map(form)),
+        markers=tuple(
+            (at, f"{i + 1}: {section.word} ({section.key.name})")
+            for i, (at, section) in enumerate(zip(starts, form.sections, strict=True))
+        ),
+        keys=tuple((at, section.key.signature) for at, section in zip(starts, form.sections, strict=True)),
+        expression=tuple(expression),
+    )
