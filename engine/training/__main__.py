@@ -1,6 +1,6 @@
 """Dispatches `python -m engine.training WHAT --data DIR [--out DIR] [--seed N]`. Knows names, nothing of models.
 
-Everything that can be trained is one line of TRAINERS: its name and the module whose `main(arguments)` does it. A module
+Everything that can be trained is one line of TRAINERS: its name, and the module whose `main(arguments)` does it, which
 is imported when it is asked for.
 """
 
