@@ -106,8 +106,10 @@ def _listen(child: subprocess.Popen[bytes], deadline: float, stage: str, report:
                 continue
             data = os.read(child.stdout.fileno(), 65_536)
             said += len(data)
-            if not data or said > _MAX_ANSWER_BYTES:
-                return answer if said <= _MAX_ANSWER_BYTES else None
+            if said > _MAX_ANSWER_BYTES:
+                raise ChildDied("it said too much")
+            if not data:
+                return answer
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 message = _parse(line)

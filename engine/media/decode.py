@@ -37,6 +37,8 @@ SILENCE = 10 ** (-60 / 20)
 """Amplitude of −60 dBFS: a piece without one second (RMS) above it is silent."""
 _DC = 1e-3
 """A larger constant offset is taken off; a smaller one changes no feature, and the samples stay as they were."""
+_ABSURD = 2.0**31
+"""Float files may hold integers' ranges, and are turned down; larger numbers are no sound."""
 _CHILD_MEMORY_BYTES = 1 << 30
 _CHUNK_BYTES = 1 << 20
 
@@ -57,12 +59,10 @@ def decode(path: Path, name: str, limits: MediaLimits, folder: Path, report: Rep
             raise UserError(f"“{shown}” is not a recording; please send {ACCEPTED}.", code="not_audio")
         sha256 = _hash(file, report)
         samples, facts = _parse(file, kind, shown, limits, folder, report, mean=True)
-        if _is_silent(samples) and int(facts["channels"]) > 1:
+        if _is_silent(samples) and facts["channels"] > 1:
             # Channels in opposite phase cancel out in the mean.
             samples, facts = _parse(file, kind, shown, limits, folder, report, mean=False)
     seconds = len(samples) / ANALYSIS_RATE_HZ
-    if seconds == 0:
-        raise _damaged(shown)
     if seconds < limits.min_seconds:
         raise UserError(
             f"“{shown}” is too short: {seconds:.1f} s of sound; at least {limits.min_seconds:g} s are needed.",
@@ -71,7 +71,7 @@ def decode(path: Path, name: str, limits: MediaLimits, folder: Path, report: Rep
     if _is_silent(samples):
         raise UserError(f"“{shown}” is silent; please send a recording with sound.", code="silent")
     report("decode", 1.0)
-    return Recording(samples, clean_title(str(facts["title"]), clean_title(Path(name).stem)), sha256)
+    return Recording(samples, clean_title(facts["title"], clean_title(Path(name).stem)), sha256)
 
 
 def spoken_length(seconds: float) -> str:
@@ -91,7 +91,6 @@ def _open(path: Path, shown: str, limits: MediaLimits) -> BinaryIO:
         raise UserError(f"There is no file “{shown}”; please check the path.", code="missing_file") from None
     except (OSError, ValueError):
         raise UserError(f"“{shown}” cannot be read; please check its permissions.", code="unreadable") from None
-    file = os.fdopen(descriptor, "rb")
     facts = os.fstat(descriptor)
     problem: UserError | None = None
     if stat.S_ISDIR(facts.st_mode):
@@ -106,9 +105,9 @@ def _open(path: Path, shown: str, limits: MediaLimits) -> BinaryIO:
             code="too_large",
         )
     if problem is not None:
-        file.close()
+        os.close(descriptor)
         raise problem
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def _hash(file: BinaryIO, report: Report) -> str:
@@ -160,15 +159,15 @@ def _parse(
             raise _refusal(facts, shown, limits)
         out.seek(0)
         samples = np.fromfile(out, dtype="<f4").astype(np.float32, copy=False)
-    if set(facts) < {"title", "channels"} or not np.isfinite(samples).all():
+    if not isinstance(facts.get("title"), str) or not isinstance(facts.get("channels"), int):
+        raise _damaged(shown)
+    if len(samples) == 0 or not np.abs(samples).max() < _ABSURD:  # not a number is not smaller either
         raise _damaged(shown)
     return _centre(samples), facts
 
 
 def _centre(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Take off a constant offset, and bring overs of float and lossy formats back to full scale."""
-    if len(samples) == 0:
-        return samples
     offset = float(samples.mean(dtype=np.float64))
     if abs(offset) > _DC:
         samples = samples - np.float32(offset)

@@ -227,7 +227,7 @@ def decode(request: dict[str, Any], file: BinaryIO, out: BinaryIO, tell: Tell) -
             raise Refused("too_long", seconds=length_s)
         container = _open(file, kind)
         stream = _sound_track(container)
-    title = stream.metadata.get("title") or container.metadata.get("title") or ""
+    tags = {key.lower(): value for key, value in {**container.metadata, **stream.metadata}.items()}
     channels = stream.codec_context.layout.nb_channels
     mixer, samples, told_at = Mixer(rate_hz, request["mean"]), 0, 0
     cap = int(limit_s * rate_hz) + rate_hz  # a second of grace for encoder padding
@@ -247,7 +247,8 @@ def decode(request: dict[str, Any], file: BinaryIO, out: BinaryIO, tell: Tell) -
             tell(samples / rate_hz / max(length_s or limit_s, 1.0))
     write(mixer.flush())
     out.flush()
-    return {"title": title[:4_000], "codec": stream.codec_context.name, "channels": channels, "samples": samples}
+    title = tags.get("title", "")[:4_000]
+    return {"title": title, "codec": stream.codec_context.name, "channels": channels, "samples": samples}
 
 
 def _work(request: dict[str, Any], tell: Tell) -> dict[str, Any]:

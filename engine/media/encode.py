@@ -143,20 +143,20 @@ def _lossy(sound: Samples, rate_hz: int, format: str, tags: Tags, max_bytes: int
     else:
         target_hz, write = (rate_hz if rate_hz in _MP3_RATES_HZ else 44_100), _mp3
     sound = _turned_down(_resampled(sound, rate_hz, target_hz), _LOSSY_PEAK)
-    data = b""
-    for bit_rate in _affordable(_BIT_RATES[format], len(sound) / target_hz, max_bytes):
-        data = write(sound, target_hz, bit_rate * (5 if sound.shape[1] == 1 else 8) // 8, tags)
-        if max_bytes is None or len(data) <= max_bytes:
-            break
-    return data
+    bit_rates = _BIT_RATES[format]
+    if max_bytes is not None:
+        bit_rates = _at_most(bit_rates, max_bytes * 8 * target_hz / len(sound))
+    while True:
+        data = write(sound, target_hz, bit_rates[0] * (5 if sound.shape[1] == 1 else 8) // 8, tags)
+        if max_bytes is None or len(data) <= max_bytes or len(bit_rates) == 1:
+            return data
+        # Variable bit rate overshot: go on where the size would have fitted.
+        bit_rates = _at_most(bit_rates[1:], bit_rates[0] * max_bytes / len(data))
 
 
-def _affordable(bit_rates: tuple[int, ...], seconds: float, max_bytes: int | None) -> tuple[int, ...]:
-    """Leave out the bit rates that are hopeless; always keep the lowest."""
-    if max_bytes is None:
-        return bit_rates
-    # Variable bit rate may stay well below its target, hence the factor.
-    return tuple(rate for rate in bit_rates[:-1] if rate * seconds / 8 * 0.5 <= max_bytes) + bit_rates[-1:]
+def _at_most(bit_rates: tuple[int, ...], limit: float) -> tuple[int, ...]:
+    """Leave out what is above the limit; always keep the lowest."""
+    return tuple(rate for rate in bit_rates if rate <= limit) or bit_rates[-1:]
 
 
 def _opus(sound: Samples, rate_hz: int, bit_rate: int, tags: Tags) -> bytes:

@@ -1,0 +1,68 @@
+"""A child that misbehaves as it is told; run through `run_child` by the tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.media.limits import Tell, close_doors, serve
+
+
+def _work(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    what = request["what"]
+    if what == "answer":
+        tell(0.5)
+        return {"environment": dict(os.environ), "folder": os.getcwd(), "session": os.getsid(0) == os.getpid()}
+    if what == "chatter":
+        print("hello")  # noqa: T201
+        os.write(1, b'{"answer": {"from": "a library"}}\n')
+        return {"from": "us"}
+    if what == "hang":
+        Path("pid").write_text(str(os.getpid()))
+        time.sleep(600)
+    if what == "grandchild":
+        grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        Path("pid").write_text(str(grandchild.pid))
+        return {}
+    if what == "hang without a voice":
+        os.closerange(0, 64)
+        time.sleep(600)
+    if what == "spin":
+        while True:
+            pass
+    if what == "memory":
+        return {"got": len(bytearray(1 << 30))}
+    if what == "file":
+        Path("big").write_bytes(bytes(2_000_000))
+    if what == "descriptors":
+        return {"got": len([socket.socketpair() for _ in range(100)])}
+    if what == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "core":
+        return {"dumps": Path("/proc/self/limits").read_text().split("core file size")[1].split()[0]}
+    if what == "privileges":
+        return {"no_new": "NoNewPrivs:\t1" in Path("/proc/self/status").read_text()}
+    if what == "flood":
+        return {"x": "y" * 2_000_000}
+    if what == "doors":
+        if not close_doors():
+            return {"landlock": False}
+        outcome: dict[str, Any] = {"landlock": True}
+        for name, path, mode in (("read", "/etc/hostname", "r"), ("write", "x", "w")):
+            try:
+                with open(path, mode):
+                    outcome[name] = True
+            except PermissionError:
+                outcome[name] = False
+        return outcome
+    raise RuntimeError("a bug of ours")
+
+
+if __name__ == "__main__":
+    serve(_work)
