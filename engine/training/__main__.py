@@ -14,6 +14,7 @@ from engine.errors import UserError
 
 TRAINERS = {
     "calibration": "engine.training.calibration",
+    "fragments": "engine.training.fragments",
     "music-emotion": "engine.training.music_emotion",
     "text-emotion": "engine.training.text_emotion",
 }
