@@ -97,7 +97,8 @@ def _at_sentence_end(share: float, ends: NDArray[np.float64], count: int) -> flo
     """Return the sentence's end next to a border; the border itself if half a shortest beat holds no end."""
     choices = np.concatenate([[0.0], ends])
     nearest = float(choices[np.abs(choices - share).argmin()])
-    return nearest if abs(nearest - share) < _SHORTEST_SHARE / count / 2 else share
+    reach = (_SHORTEST_SHARE / count - 1 / _TEXT_CELLS) / 2  # a cell less, so that two borders never meet
+    return nearest if abs(nearest - share) < reach else share
 
 
 def _beats(

@@ -14,6 +14,7 @@ import argparse
 import csv
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +27,14 @@ from engine.errors import UserError
 Ratings = NDArray[np.float64]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+def main(argv: Sequence[str]) -> None:
+    """Fit and write the calibration. Raises `UserError` where data are missing or cannot be read."""
+    parser = argparse.ArgumentParser(prog="calibration", description="Fit the scales that join text, music and words.")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with emobank, deam, vgmidi")
     parser.add_argument("--text", type=Path, metavar="F", help="predictions of the text model instead of labels")
     parser.add_argument("--music", type=Path, metavar="F", help="predictions of the music model instead of labels")
     parser.add_argument("--out", type=Path, default=PATH, metavar="F", help="where the calibration is written")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Fit and write; returns the exit code. Raises `UserError` where data are missing or cannot be read."""
+    arguments = parser.parse_args(argv)
     data: Path = arguments.data
     text = read_predictions(arguments.text) if arguments.text else read_emobank(data / "emobank")
     music = (
@@ -52,7 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     write(arguments.out, scales, fitted_on)
     for name, scale in scales.items():
         print(f"{name:6} V {scale.mean[0]:+.3f} ± {scale.sd[0]:.3f}   A {scale.mean[1]:+.3f} ± {scale.sd[1]:.3f}")
-    return 0
 
 
 def write(path: Path, scales: dict[str, Scale], fitted_on: dict[str, str]) -> None:

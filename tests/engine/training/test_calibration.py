@@ -1,4 +1,3 @@
-import argparse
 import json
 from pathlib import Path
 
@@ -7,7 +6,7 @@ import pytest
 
 from engine.emotion.calibration import Calibration, Scale
 from engine.errors import UserError
-from engine.training.calibration import add_arguments, mix, read_deam, read_predictions, run
+from engine.training.calibration import main, mix, read_deam, read_predictions
 
 
 @pytest.fixture
@@ -24,15 +23,9 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
-
-
 def test_labels_become_scales(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = data / "calibration.json"
-    assert _run("--data", str(data), "--out", str(out)) == 0
+    main(["--data", str(data), "--out", str(out)])
     calibration = Calibration.load(out)
     assert calibration.text == Scale((0.0, 0.0), (0.1, 0.2))
     assert calibration.music.mean == pytest.approx((0.2, 0.15))
@@ -44,7 +37,7 @@ def test_predictions_replace_labels(data: Path) -> None:
     (data / "text.csv").write_text("line,valence,arousal,dominance\n1,0.1,0.2,0\n2,,,\n3,0.3,0.6,0\n")
     np.savez(data / "music.npz", values=np.array([(0, 0), (0.5, 0.25)], dtype=np.float16))
     out = data / "c.json"
-    _run("--data", str(data), "--text", str(data / "text.csv"), "--music", str(data / "music.npz"), "--out", str(out))
+    main(["--data", f"{data}", "--text", f"{data}/text.csv", "--music", f"{data}/music.npz", "--out", f"{out}"])
     calibration = Calibration.load(out)
     assert calibration.text.mean == pytest.approx((0.2, 0.4))
     assert calibration.music.sd == pytest.approx((0.25, 0.125))
@@ -65,7 +58,7 @@ def test_a_mixture_has_the_moments_of_the_pooled_ratings() -> None:
 
 def test_missing_data_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"emobank\.csv cannot be read"):
-        _run("--data", str(tmp_path), "--out", str(tmp_path / "c.json"))
+        main(["--data", str(tmp_path), "--out", str(tmp_path / "c.json")])
 
 
 def test_a_csv_without_the_columns_is_refused(tmp_path: Path) -> None:
