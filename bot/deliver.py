@@ -6,11 +6,10 @@ import asyncio
 import logging
 from typing import Protocol
 
-from engine.queue import Queue
-
 from engine.errors import Transient, TuneTaleError
 from engine.jobs import Answer
 from engine.jobs import Platform as PlatformName
+from engine.queue import Queue
 
 log = logging.getLogger(__name__)
 

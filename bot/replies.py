@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from engine.jobs import Alignment, Language
+from engine.jobs import Language
 
 
 @cache
@@ -21,13 +21,3 @@ def say(language: Language, key: str, **values: Any) -> str:
     """Return the sentence `section.key`, filled in. Raises KeyError for a sentence that does not exist."""
     section, _, name = key.partition(".")
     return catalogue(language)[section][name].format(**values)
-
-
-def alignment_sentence(alignment: Alignment, language: Language) -> str:
-    """Say in one plain sentence how well a pair fits."""
-    return say(
-        language,
-        "result.alignment",
-        distance=alignment.distance,
-        percent=100 * alignment.better_than_shuffled,
-    )

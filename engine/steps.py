@@ -97,6 +97,11 @@ def heard_in(curve: EmotionCurve, beats: Sequence[Beat]) -> VA:
     return np.array([curve.mean_between(beat.start_s, beat.end_s) for beat in beats], dtype=np.float32)
 
 
+def points(values: VA) -> tuple[tuple[float, float], ...]:
+    """Return [B, 2] as pairs (valence, arousal)."""
+    return tuple((float(valence), float(arousal)) for valence, arousal in values)
+
+
 def plain_beat(beat: Beat) -> PlainBeat:
     """Return a beat as a result shows it, with rounded numbers."""
     return PlainBeat(

@@ -22,7 +22,8 @@ from engine.music.composer import Brief, Music
 from engine.report import Report
 from engine.settings import EngineSettings
 from engine.stages import Stages
-from engine.steps import Stopwatch, curve_data, durations, heard_in, plain_beat, rounded, seed_of, text_sha256
+from engine.steps import Stopwatch, curve_data, durations, heard_in, plain_beat, points, rounded, seed_of, text_sha256
+from engine.wording import alignment_sentence, made_sentence
 
 TITLE_CHARS = {"en": 40, "zh-TW": 18}
 """Length to which the first sentence is cut when it serves as the title."""
@@ -69,12 +70,13 @@ def to_music(
             subtitle=description,
             curve=curve,
             beats=beats,
-            answer=heard,
+            answer=points(heard),
             language=language,
             direction="music",
-            alignment=alignment,
-            models=stages.names("text_emotion", "composer"),
-            seed=seed,
+            footer=(
+                alignment_sentence(alignment, language),
+                made_sentence(stages.names("text_emotion", "composer").values(), seed, language),
+            ),
         )
         draw_card(folder / "card.png", card)
     return ComposeResult(

@@ -24,10 +24,12 @@ from engine.steps import (
     get_recording,
     music_facts,
     plain_beat,
+    points,
     rounded,
     seed_of,
 )
 from engine.story.storyteller import Prompt, Story
+from engine.wording import alignment_sentence, made_sentence
 
 WORDS_PER_SECOND = {"en": 2.0, "zh-TW": 3.5}
 """Default length: slower than people read aloud, so that the read-along stays within the music."""
@@ -56,7 +58,7 @@ def to_story(
     report("write", 0.0)
     wanted = beats_array(beats)
     with watch("write"):
-        targets = tuple((float(v), float(a)) for v, a in stages.calibration.to_text(wanted))
+        targets = points(stages.calibration.to_text(wanted))
         prompt = Prompt(
             beats=beats,
             targets=targets,
@@ -81,12 +83,13 @@ def to_story(
             subtitle=recording.title,
             curve=heard.curve,
             beats=beats,
-            answer=answer,
+            answer=points(answer),
             language=request.language,
             direction="story",
-            alignment=alignment,
-            models=stages.names("music_emotion", "storyteller"),
-            seed=seed,
+            footer=(
+                alignment_sentence(alignment, request.language),
+                made_sentence(stages.names("music_emotion", "storyteller").values(), seed, request.language),
+            ),
         )
         files = StoryFiles(story="story.txt", card="card.png", readalong="readalong.vtt")
         _write_story(folder / "story.txt", story)

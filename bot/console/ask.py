@@ -21,7 +21,6 @@ from engine.policy import Policy
 from engine.service import running
 from engine.settings import EngineSettings
 
-
 OWN_MACHINE = Policy(per_person=sys.maxsize, per_chat=sys.maxsize, total=sys.maxsize)
 """Whoever sits at the terminal may fill the queue: a folder is one wish for each file in it."""
 

@@ -11,7 +11,16 @@ from typing import Literal
 
 from bot.console.sources import Place
 from engine.errors import UserError
-from engine.jobs import Answer, Asker, ComposeResult, Result, StoryResult, result_to_json
+from engine.jobs import (
+    Answer,
+    Asker,
+    ComposeResult,
+    MusicFiles,
+    Result,
+    StoryFiles,
+    StoryResult,
+    result_to_json,
+)
 
 
 def asker_for(place: Place) -> Asker:
@@ -68,8 +77,14 @@ def put_files(result: StoryResult | ComposeResult, source: Path, target: Path) -
         partial = target / f".{name}.partial"
         shutil.copyfile(source / name, partial)
         os.replace(partial, target / name)
-    placed = dataclasses.replace(result, files=dataclasses.replace(result.files, **paths))  # type: ignore[type-var]
+    placed = _with_paths(result, paths)
     partial = target / ".result.json.partial"
     partial.write_text(result_to_json(placed) + "\n", encoding="utf-8")
     os.replace(partial, target / "result.json")
     return placed
+
+
+def _with_paths(result: StoryResult | ComposeResult, paths: dict[str, str]) -> StoryResult | ComposeResult:
+    if isinstance(result, StoryResult):
+        return dataclasses.replace(result, files=StoryFiles(**paths))
+    return dataclasses.replace(result, files=MusicFiles(**paths))

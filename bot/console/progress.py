@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from engine.queue import Queue
 from rich.console import Console as Screen
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.replies import say
 from engine.jobs import Language
+from engine.queue import Queue
 from engine.report import STAGES
 
 REFRESH_S = 0.1

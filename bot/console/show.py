@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bot.replies import alignment_sentence, say
+from bot.replies import say
 from engine.jobs import (
     Alignment,
     Answer,
@@ -26,6 +26,7 @@ from engine.jobs import (
     TextEmotionResult,
     result_to_json,
 )
+from engine.wording import alignment_sentence, made_sentence
 
 
 def show(result: Result, screen: Screen, language: Language) -> None:
@@ -102,8 +103,7 @@ def _footer(
     language: Language,
 ) -> None:
     screen.print(Text(alignment_sentence(alignment, language)))
-    made_with = say(language, "result.made_with", models=", ".join(models.values()))
-    screen.print(Text(f"{made_with}. {say(language, 'result.seed', seed=seed)}.", style="dim"))
+    screen.print(Text(made_sentence(models.values(), seed, language), style="dim"))
     _notes(notes, screen, language)
 
 

@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
-from bot.replies import alignment_sentence, catalogue, say
-from engine.jobs import Alignment, Language
+from bot.replies import catalogue, say
+from engine.jobs import Language
 from engine.report import STAGES
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -31,14 +31,6 @@ def test_all_languages_have_the_same_keys_and_slots() -> None:
 def test_every_stage_has_a_phrase(language: Language) -> None:
     for stage in STAGES:
         assert say(language, f"stage.{stage}")
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_alignment_is_one_sentence_with_its_numbers(language: Language) -> None:
-    sentence = alignment_sentence(Alignment(0.214, None, None, 0.934, "reader"), language)
-    assert "0.21" in sentence
-    assert "93" in sentence
-    assert "{" not in sentence
 
 
 def test_an_unknown_sentence_is_an_error() -> None:
