@@ -13,15 +13,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from engine.child import LAST_WORDS_S, Child
 from engine.errors import Cancelled, Crashed, Transient, TuneTaleError, UserError, incident_id
 from engine.jobs import Lease
 from engine.pipe import BadFrame, Cancel, Done, Failed, FromWorker, Run, Stop, Working
+from engine.process import LAST_WORDS_S, WorkerProcess
 from engine.queue import Queue
 from engine.settings import EngineSettings
 
@@ -55,7 +55,7 @@ def backoff_s(failures: int) -> float:
 class _Worker:
     """A worker's place; its processes come and go."""
 
-    child: Child | None = None
+    process: WorkerProcess | None = None
     """The process, while it is ready for jobs or its jobs are not yet settled."""
     closing: bool = False
     """No more jobs for this process."""
@@ -118,8 +118,8 @@ class Supervisor:
         """
         self._keepers = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
         try:
-            while not all(worker.child for worker in self._workers):
-                self._raise_trouble()
+            while not all(worker.process for worker in self._workers):
+                self._raise_trouble(any)
                 await self._change()
         except BaseException:
             await self.stop(0.0)
@@ -129,10 +129,10 @@ class Supervisor:
     async def until_idle(self) -> None:
         """Wait until nothing is queued or running and no answer is on its way.
 
-        Raises what keeps a worker from starting.
+        Raises what keeps the workers from starting, when none is left.
         """
         while not await self._queue.idle():
-            self._raise_trouble()
+            self._raise_trouble(all)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._tick_s):  # answers are sent by others, who do not tell us
                     await self._change()
@@ -149,15 +149,15 @@ class Supervisor:
                     await self._change()
         for worker, keeper in zip(self._workers, self._keepers, strict=False):
             worker.closing = worker.blameless = True
-            if worker.child is None:
+            if worker.process is None:
                 keeper.cancel()
             else:
-                worker.child.send(Stop())
+                worker.process.send(Stop())
         if self._keepers:
             await asyncio.wait(self._keepers, timeout=STOP_GRACE_S)
             for worker in self._workers:
-                if worker.child is not None:
-                    worker.child.kill()
+                if worker.process is not None:
+                    worker.process.kill()
             await asyncio.wait(self._keepers)
         self._ended = True
         if self._dispatcher is not None:
@@ -171,46 +171,46 @@ class Supervisor:
         while not self._stopping:
             await asyncio.sleep(backoff_s(worker.failed_starts + worker.crashes))
             try:
-                child = await Child.start(self._command, self._settings)
+                process = await WorkerProcess.start(self._command, self._settings)
             except TuneTaleError as error:
                 worker.failed_starts += 1
                 if isinstance(error, UserError) or worker.failed_starts >= START_TRIES:
                     worker.trouble = error
                 self._moved.set()
                 continue
-            self.models = child.models
-            worker.child, worker.closing, worker.blameless = child, self._stopping, self._stopping
+            self.models = process.models
+            worker.process, worker.closing, worker.blameless = process, self._stopping, self._stopping
             worker.silent_ticks, worker.failed_starts, worker.trouble = 0, 0, None
             self._moved.set()
             self._queue.work.set()
-            await self._attend(worker, child)
-            worker.child = None
+            await self._attend(worker, process)
+            worker.process = None
 
-    async def _attend(self, worker: _Worker, child: Child) -> None:
+    async def _attend(self, worker: _Worker, process: WorkerProcess) -> None:
         """Listen to a process until it is gone, and settle what it leaves behind."""
-        listening = asyncio.create_task(self._listen(worker, child))
-        exited = asyncio.create_task(child.exited())
+        listening = asyncio.create_task(self._listen(worker, process))
+        exited = asyncio.create_task(process.exited())
         await asyncio.wait([listening, exited], return_when=asyncio.FIRST_COMPLETED)
         worker.closing = True
-        child.kill()
+        process.kill()
         await exited
         await asyncio.wait([listening], timeout=LAST_WORDS_S)  # what it said before it died counts
         listening.cancel()
-        status = await child.end()
+        status = await process.end()
         if not worker.blameless:
             worker.crashes += 1
-            log.error("worker %d ended with status %d; its last lines:\n%s", child.pid, status, child.last_lines())
+            log.error("worker %d ended with status %d; its last lines:\n%s", process.pid, status, process.last_lines())
         await self._bury(worker)
 
-    async def _listen(self, worker: _Worker, child: Child) -> None:
+    async def _listen(self, worker: _Worker, process: WorkerProcess) -> None:
         try:
-            async for message in child.messages():
+            async for message in process.messages():
                 worker.silent_ticks = 0
                 await self._hear(worker, message)
         except BadFrame as error:
-            log.error("worker %d is given up, what it says is no message: %s", child.pid, error)
+            log.error("worker %d is given up, what it says is no message: %s", process.pid, error)
         except Exception:
-            log.exception("worker %d is given up, listening to it failed", child.pid)
+            log.exception("worker %d is given up, listening to it failed", process.pid)
 
     async def _hear(self, worker: _Worker, message: FromWorker) -> None:
         match message:
@@ -243,10 +243,11 @@ class Supervisor:
                 end = partial(self._queue.release, [token])
             await self._end(token, end)
 
-    def _raise_trouble(self) -> None:
-        for worker in self._workers:
-            if worker.trouble is not None:
-                raise worker.trouble
+    def _raise_trouble(self, among: Callable[[Iterable[bool]], bool]) -> None:
+        """Raise what is wrong with a worker, if something is with `any` or `all` of them."""
+        troubles = [worker.trouble for worker in self._workers]
+        if among(trouble is not None for trouble in troubles):
+            raise next(trouble for trouble in troubles if trouble is not None)
 
     async def _change(self) -> None:
         """Wait until a process came up or failed to, or a job ended."""
@@ -282,14 +283,14 @@ class Supervisor:
         """Look after processes and leases."""
         for worker in self._workers:
             worker.silent_ticks += 1
-            if worker.child and worker.silent_ticks * self._tick_s > self._settings.worker.lease_s:
-                log.error("worker %d is given up, it has said nothing for its lease", worker.child.pid)
+            if worker.process and worker.silent_ticks * self._tick_s > self._settings.worker.lease_s:
+                log.error("worker %d is given up, it has said nothing for its lease", worker.process.pid)
                 self._kill(worker, blameless=False)
         for held in self._held.values():
-            if held.ending is None and held.worker.child:
+            if held.ending is None and held.worker.process:
                 held.overdue = held.given_up_at is None and now > held.overdue_at
                 if held.overdue or (held.given_up_at is not None and now > held.given_up_at + CANCEL_GRACE_S):
-                    log.error("worker %d is given up, job %d does not end", held.worker.child.pid, held.lease.job.id)
+                    log.error("worker %d is given up, job %d does not end", held.worker.process.pid, held.lease.job.id)
                     self._kill(held.worker, blameless=True)
         for token, held in tuple(self._held.items()):
             if held.retry and held.ending is not None:
@@ -298,9 +299,9 @@ class Supervisor:
         holding = await self._queue.heartbeat(mine) if mine else frozenset()
         for token in mine:
             lost = None if token in holding else self._held.get(token)
-            if lost is not None and lost.ending is None and lost.worker.child is not None:
+            if lost is not None and lost.ending is None and lost.worker.process is not None:
                 lost.given_up_at = now
-                lost.worker.child.send(Cancel(token))
+                lost.worker.process.send(Cancel(token))
 
     async def _claim(self) -> None:
         """Give jobs to workers with room."""
@@ -308,11 +309,11 @@ class Supervisor:
             lease = await self._queue.claim()
             if lease is None:
                 return
-            if self._stopping or worker.closing or worker.child is None:
+            if self._stopping or worker.closing or worker.process is None:
                 await self._queue.release([lease.token])
                 continue
             try:
-                worker.child.send(Run(lease.token, lease.job.request, lease.folder))
+                worker.process.send(Run(lease.token, lease.job.request, lease.folder))
             except BadFrame:
                 too_large = UserError("This request is too large to be worked on; send less at once.", code="too_large")
                 await self._queue.fail(lease.token, too_large)
@@ -329,7 +330,7 @@ class Supervisor:
             if job is None or job.state not in ("queued", "running"):
                 self._suspects.discard(job_id)
         room = 1 if self._suspects else self._settings.worker.slots
-        open_ = [worker for worker in self._workers if worker.child is not None and not worker.closing]
+        open_ = [worker for worker in self._workers if worker.process is not None and not worker.closing]
         worker = min(open_, key=self._load, default=None)
         return worker if worker is not None and self._load(worker) < room else None
 
@@ -356,10 +357,10 @@ class Supervisor:
 
     def _kill(self, worker: _Worker, *, blameless: bool) -> None:
         """End a process; `_attend` notices."""
-        assert worker.child is not None
+        assert worker.process is not None
         if not worker.closing:
             worker.closing, worker.blameless = True, blameless
-        worker.child.kill()
+        worker.process.kill()
 
 
 def _meant(failed: Failed) -> tuple[TuneTaleError, str | None]:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +46,8 @@ class Call:
 
     async def over(self) -> None:
         """Wait until the job has ended or its process is gone."""
-        try:
+        with suppress(ConnectionResetError):
             assert await asyncio.wait_for(self.reader.read(), PATIENCE_S) == b""
-        except ConnectionResetError:
-            pass
 
 
 class Director:

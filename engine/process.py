@@ -56,7 +56,7 @@ class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
         self.exited.set_result(None)
 
 
-class Child:
+class WorkerProcess:
     """A running worker process. Made by `start`, ended by `end`."""
 
     def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
@@ -90,20 +90,20 @@ class Child:
             )
         except OSError as error:
             raise Crashed(f"The worker process could not be made: {error.strerror}.", code="no_worker") from error
-        child = cls(transport, protocol)
+        worker = cls(transport, protocol)
         try:
-            child.send(Start(settings))
+            worker.send(Start(settings))
             async with asyncio.timeout(settings.worker.start_timeout_s):
-                ready = await child._first_word()
+                ready = await worker._first_word()
         except BaseException as error:
-            await child.end()
+            await worker.end()
             if isinstance(error, UserError | asyncio.CancelledError):
                 raise
-            log.error("worker %d did not start: %s\n%s", child.pid, error, child.last_lines())
+            log.error("worker %d did not start: %s\n%s", worker.pid, error, worker.last_lines())
             raise Crashed("The worker process did not start; the log has its last lines.", code="no_worker") from error
-        child.models = ready.models
-        log.info("worker %d is ready after %.1f s", child.pid, ready.load_s)
-        return child
+        worker.models = ready.models
+        log.info("worker %d is ready after %.1f s", worker.pid, ready.load_s)
+        return worker
 
     def send(self, message: pipe.ToWorker) -> None:
         """Send a message; one to a dead worker is lost. Raises `BadFrame` when it is too large."""
