@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from db.migrate import Migration
-from db.store import _READER_SETTINGS, _SETTINGS, GROUP_SIZE, Store, StoreError
+from db.store import _READER_SETTINGS, _SETTINGS, Store, StoreError
 
 SCHEMA = Migration(1, "twins", "CREATE TABLE twin (write INTEGER NOT NULL, half INTEGER NOT NULL) STRICT;\n")
 
@@ -89,10 +89,10 @@ async def test_a_write_whose_caller_is_cancelled_happens_whole(store: Store) -> 
 async def test_waiting_writes_share_transactions(store: Store) -> None:
     begun: list[str] = []
     await store.read(lambda conn: conn.set_trace_callback(begun.append))
-    await asyncio.gather(*(store.write(twin(i)) for i in range(GROUP_SIZE * 2)))
+    await asyncio.gather(*(store.write(twin(i)) for i in range(500)))
     await store.read(lambda conn: conn.set_trace_callback(None))
     assert begun.count("COMMIT") == 2
-    assert begun.count("RELEASE one") == GROUP_SIZE * 2
+    assert begun.count("RELEASE one") == 500
 
 
 async def test_a_failing_write_raises_its_own_error_and_undoes_nothing_else(store: Store) -> None:
