@@ -178,13 +178,13 @@ def bass(
     changes = {slot[0] for slot in slots}
     previous = low + 7.0
     for i, (onset, length, step) in enumerate(steps):
-        start, span, chord = chord_at(slots, onset)
+        chord = chord_at(slots, onset)[2]
         if onset in changes and step not in "PR":
             step = "R"
         root = nearest(chord.root, 0.5 * previous + 0.5 * (low + 6), low, low + 14)
         match step:
             case "F":
-                pitch = nearest(chord.tones[2], root + 4, low, low + 19)
+                pitch = nearest(chord.tones[2], root + 2, low, low + 19)
             case "T":
                 pitch = nearest(chord.tones[1], root + 3, low, low + 19)
             case "O":

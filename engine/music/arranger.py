@@ -19,8 +19,7 @@ from engine.music.orchestra import Cast, Instrument, Role
 from engine.music.percussion import Hit
 from engine.music.score import TICKS, Note
 
-
-EMPHASIS: dict[Role, int] = {"lead": 10, "counter": -4, "figure": -6, "pad": -10, "bass": 2}
+EMPHASIS: dict[Role, int] = {"lead": 10, "counter": -4, "figure": -1, "pad": -8, "bass": 2}
 """Added to the section's velocity: the melody is in front."""
 
 HUMAN_S = 0.006
@@ -185,7 +184,7 @@ class _Writer:
         meter, how = self.form.meter, self.how
         figure_player = self.cast.player("figure", how.valence, how.arousal)
         low, high = max(43, figure_player.low), min(79, figure_player.high)
-        centre = min(max(59 + 0.5 * (how.register - 67), low + 6), high - 6)
+        centre = min(max(how.register - 11, low + 6), high - 6)
         voiced = accompaniment.voicings(self.slots, centre, 4 if how.arousal > -0.3 else 3, low, high)
         rng = Random(f"{self.seed} patterns {self.index} {i // 2}")
         figures, basses = accompaniment.FIGURES[meter], accompaniment.BASSES[meter]
@@ -215,7 +214,7 @@ class _Writer:
             start, end = phrase.first_bar * self.form.meter, (phrase.first_bar + phrase.bars) * self.form.meter
             slots = [slot for slot in self.slots if start <= slot[0] < end]
             if not (opening and i == 0) and (how.arousal < 0.45 or self.cast.style.kit == percussion.ORCHESTRA_KIT):
-                voiced = accompaniment.voicings(slots, 60 + 0.4 * (how.register - 67), 3, low, high)
+                voiced = accompaniment.voicings(slots, min(max(how.register - 9, low + 5), high - 5), 3, low, high)
                 self._play("pad", pad_player, accompaniment.pad(slots, voiced), phrase)
                 self._swell(("pad", pad_player), phrase)
             sings = i % 2 == 1 or phrase.idea == "interlude"
@@ -288,6 +287,8 @@ class _Writer:
         for sound in sounds:
             arch = 4.0 * math.sin(math.pi * (sound.onset - start) / span)
             base = self._dynamics(sound.onset, self.how.velocity) + EMPHASIS[role] + sound.accent + arch
+            if role == "figure":
+                base -= 7 * max(0.0, self.how.arousal)  # many short notes are loud enough
             order = together[sound.onset] = together.get(sound.onset, -1) + 1
             scatter = self.human.gauss(0, HUMAN_S) / quarter_s * TICKS if sound.onset else 0.0
             tick = max(0, self._tick(self._swung(sound.onset)) + round(scatter + strum * order))

@@ -3,7 +3,7 @@
 Sources, and what was taken from each:
 
 * Juslin & Laukka (2004), "Expression, perception, and induction of musical emotions", *J. New Music Research* 33(3),
-  table 3: tempo, loudness, register, articulation, timbre and regularity of happiness, sadness, anger, fear, tenderness.
+  table 3: tempo, loudness, register, articulation and timbre of happiness, sadness, anger, fear and tenderness.
 * Gabrielsson & Lindström (2010), "The role of structure in the musical expression of emotions", in *Handbook of Music
   and Emotion*, ch. 14: mode, harmony (consonance/dissonance), melodic range and direction, density.
 * Livingstone, Muhlberger, Brown & Thompson (2010), "Changing musical emotion: a computational rule system",

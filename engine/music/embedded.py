@@ -23,10 +23,10 @@ MIN_SECONDS, MAX_SECONDS = 10.0, 600.0
 TAIL_S = 3.5
 """Longest ring-out after the last beat; the contract allows 4 s."""
 
-LEVELS: dict[Role, float] = {"lead": -26.0, "counter": -30.0, "figure": -30.0, "pad": -32.0, "bass": -26.0}
+LEVELS: dict[Role, float] = {"lead": -29.0, "counter": -33.0, "figure": -33.0, "pad": -35.0, "bass": -30.0}
 """Loudness that controller 7 gives each role, in LUFS at velocity 90."""
 
-DRUM_VOLUME = 88
+DRUM_VOLUME = 78
 
 PANS: dict[Role, int] = {"lead": 60, "counter": 90, "figure": 38, "pad": 68, "bass": 64}
 """Controller 10: 0 left, 64 centre, 127 right."""

@@ -90,7 +90,8 @@ def impulse_response(rate_hz: int) -> Samples:
     tail = sosfilt(butter(2, (REVERB_LOW_HZ, 7000), "band", fs=rate_hz, output="sos"), tail, axis=0)
     delayed = np.zeros_like(tail)
     delayed[round(0.018 * rate_hz) :] = tail[: n - round(0.018 * rate_hz)]
-    return (delayed / np.sqrt((delayed**2).sum(axis=0))).astype(np.float32)
+    response: Samples = (delayed / np.sqrt((delayed**2).sum(axis=0))).astype(np.float32)
+    return response
 
 
 def add_reverb(samples: Samples, rate_hz: int) -> None:

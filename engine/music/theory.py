@@ -147,7 +147,8 @@ def voicing(
     The root goes first when there are more tones than voices, since the bass has it.
     """
     tones = harmony.tones if len(harmony.tones) <= voices else harmony.tones[1:][-voices:]
-    best, best_cost = (), float("inf")
+    best: tuple[int, ...] = ()
+    best_cost = float("inf")
     for lowest in pitches(tones, low, high - 5):
         stack = [lowest]
         while len(stack) < voices:
