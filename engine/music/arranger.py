@@ -139,6 +139,8 @@ class _Writer:
             self._accompany(i, phrase)
         self._pad_and_counter()
         self._percussion()
+        if self.last:
+            self._die_away()
         return Draft(dict(self.notes), self.drums, self.swells)
 
     # --- melody ------------------------------------------------------------------------------------------------
@@ -231,6 +233,17 @@ class _Writer:
         for k in range(2 * span):
             value = round(104 + 18 * math.sin(math.pi * k / (2 * span)))
             self.swells.append((self._tick(start + k / 2), player, value))
+
+    def _die_away(self) -> None:
+        """Let what is held in the final bar fade like something plucked."""
+        start, steps = (self.section.bars - 1) * self.form.meter, 4 * self.form.meter
+        span = self.form.meter + RING_S / self.section.quarter_s
+        for player in self.notes:
+            self.swells = [swell for swell in self.swells if swell[1] != player or swell[0] < self._tick(start)]
+            loudest = 104 if any(swell[1] == player for swell in self.swells) else 127
+            for k in range(steps + 1):
+                value = round(loudest * (1 - 0.6 * k / steps))
+                self.swells.append((self._tick(start + span * k / steps), player, value))
 
     # --- percussion --------------------------------------------------------------------------------------------
 

@@ -42,9 +42,9 @@ REGISTER_BY_AROUSAL = 4.0
 """Centre of the melody as a MIDI pitch (G4), and semitones per unit."""
 
 VELOCITY = 72.0
-VELOCITY_BY_AROUSAL = 30.0
+VELOCITY_BY_AROUSAL = 27.0
 VELOCITY_BY_VALENCE = -3.0
-"""MIDI velocity of an ordinary note; sound pressure is proportional to it, so the span is about 8 dB."""
+"""MIDI velocity of an ordinary note; sound pressure is proportional to it, so the span is about 7 dB."""
 
 DENSITY = 1.1
 DENSITY_OCTAVES_BY_AROUSAL = 0.9

@@ -167,7 +167,7 @@ def _coloured(graph: Graph, how: Character) -> Graph:
 def _bridge(graph: Graph, first: str, length: int, goal: str, rng: Random) -> list[str]:
     """Walk `length` chords from `first` so that `goal` may follow the last one."""
     entry = "V" if goal == "V7" else goal
-    ways: list[dict[str, float]] = [{name: graph[name].get(entry, 0.02) for name in graph}]
+    ways: list[dict[str, float]] = [{name: graph[name].get(entry, 0.001) for name in graph}]
     for _ in range(length - 1):
         ways.append({name: sum(w * ways[-1].get(to, 0.0) for to, w in nexts.items()) for name, nexts in graph.items()})
     walk = [first if first in graph else next(iter(graph))]

@@ -257,7 +257,7 @@ def _against(pitch: int, here: Chord, event: Event, how: Character) -> float:
     if event.goals is not None and name not in event.goals:
         cost += 12.0
     if name not in here.tones:
-        stress = (0.4, 1.6, 3.2)[event.stress] * (1.2 if event.length >= 1 else 0.8)
+        stress = (0.4, 1.8, 4.0)[event.stress] * (1.2 if event.length >= 1 else 0.8)
         cost += stress * (1 - 0.45 * how.dissonance)
         if event.stress and any((name - tone) % 12 == 1 for tone in here.tones):
             cost += 2.5 * (1 - 0.7 * how.dissonance)
