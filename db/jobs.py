@@ -187,9 +187,9 @@ def _failure(job: JobRow) -> tuple[object, ...]:
     return job.crashes, job.transients, job.error_code, job.error_message, job.incident, job.lease
 
 
-def release(conn: sqlite3.Connection, lease: str) -> None:
-    """Queue the lease's job again as if it had not been claimed."""
-    conn.execute(RELEASE, (lease,))
+def release(conn: sqlite3.Connection, lease: str) -> bool:
+    """Queue the lease's job again as if it had not been claimed; False when the lease no longer holds."""
+    return conn.execute(RELEASE, (lease,)).rowcount == 1
 
 
 def cancel(conn: sqlite3.Connection, job_id: int, now: float) -> bool:

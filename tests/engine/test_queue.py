@@ -181,6 +181,23 @@ async def test_a_retry_wakes_the_claimer_by_itself(store: Store, files: Path) ->
     assert await queue.claim() is not None
 
 
+async def test_an_earlier_retry_is_not_forgotten_for_a_later_one(store: Store, files: Path) -> None:
+    queue = Queue(store, files, policy=ROOMY)
+    for _ in range(2):
+        await queue.submit(TEXTS, ANNA)
+        await queue.finish((await claim(queue)).token, READ)
+    soon, late = await queue.next_answer("console"), await queue.next_answer("console")
+    assert soon is not None
+    assert late is not None
+    queue.answers.clear()
+    await queue.answer_failed(soon.id, "429", 0.02)
+    await queue.answer_failed(late.id, "503", 3600.0)
+    await asyncio.wait_for(queue.answers.wait(), 5)
+    again = await queue.next_answer("console")
+    assert again is not None
+    assert again.id == soon.id
+
+
 async def test_events_say_when_there_may_be_work_and_answers(queue: Queue) -> None:
     assert await queue.claim() is None
     assert not queue.work.is_set()
@@ -391,6 +408,17 @@ async def test_released_jobs_lose_no_attempt(queue: Queue) -> None:
     again = await claim(queue)
     assert again.job.attempt == 1
     assert list(Path(again.folder).iterdir()) == []
+
+
+async def test_a_job_claimed_for_a_caller_that_was_cancelled_goes_back(queue: Queue) -> None:
+    job = await queue.submit(TEXTS, ANNA)
+    claiming = asyncio.create_task(queue.claim())
+    await asyncio.sleep(0)
+    claiming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await claiming
+    assert await state(queue, job.id) == ("queued", 0)
+    assert queue.work.is_set()
 
 
 async def test_a_clock_that_was_set_back_holds_nothing_up(queue: Queue, store: Store, files: Path) -> None:
