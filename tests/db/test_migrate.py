@@ -43,7 +43,7 @@ def test_statements_split_where_sqlite_says() -> None:
         ("INSERT INTO a VALUES (2);\nINSERT INTO b VALUES (77);\n", StoreError),  # an orphan
     ],
 )
-def test_a_failed_migration_changes_nothing(path: Path, sql: str, error: type[Exception]) -> None:
+def test_p12_a_failed_migration_changes_nothing(path: Path, sql: str, error: type[Exception]) -> None:
     conn = sqlite3.connect(path, isolation_level=None)
     migrate(conn, path, [ONE, TWO])
     with pytest.raises(error):
@@ -80,7 +80,7 @@ def test_a_copy_is_kept_before_an_upgrade(path: Path) -> None:
     copy.close()
 
 
-async def test_a_newer_store_is_refused_and_untouched(path: Path) -> None:
+async def test_p12_a_newer_store_is_refused_and_untouched(path: Path) -> None:
     await (await Store.open(path, migrations=[ONE, TWO])).close()
     before = path.read_bytes()
     for read_only in (False, True):

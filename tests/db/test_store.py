@@ -180,7 +180,7 @@ def acknowledged_by_a_killed_writer(path: Path) -> list[int]:
         return acknowledged + [int(line) for line in child.stdout if line.endswith("\n")]
 
 
-async def test_acknowledged_writes_survive_kill_9(path: Path) -> None:
+async def test_p1_acknowledged_writes_survive_kill_9(path: Path) -> None:
     acknowledged = await asyncio.to_thread(acknowledged_by_a_killed_writer, path)
     async with await Store.open(path, migrations=[SCHEMA]) as store:
         rows = await store.read(twins)
@@ -312,7 +312,7 @@ async def test_missing_places_are_named(tmp_path: Path) -> None:
 # --- backup ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_backup_under_load_is_whole(store: Store, path: Path, tmp_path: Path) -> None:
+async def test_p12_a_backup_under_load_is_whole(store: Store, path: Path, tmp_path: Path) -> None:
     await asyncio.gather(*(store.write(twin(i)) for i in range(100)))
     copy = tmp_path / "backup.sqlite"
     copy.write_text("an older backup")

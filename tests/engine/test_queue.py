@@ -1,3 +1,8 @@
+"""The queue on a real store. A test named p1 to p12 shows the promise of that number: accepted means kept (1),
+effect once (2), nothing lost or stuck (3), stale workers change nothing (4), hung and crashing jobs end (5), fair (6),
+bounded (7), the same twice is one (8), a stop is clean (9), cancel works (10), backups and migrations hold (12).
+"""
+
 from __future__ import annotations
 
 import asyncio
@@ -146,7 +151,7 @@ async def test_our_own_fault_is_told_with_its_incident(queue: Queue) -> None:
     assert (answer.error_code, answer.incident) == ("error", "abc123")
 
 
-async def test_two_crashes_are_the_end_with_a_sentence(queue: Queue, clock: FakeClock) -> None:
+async def test_p5_two_crashes_are_the_end_with_a_sentence(queue: Queue, clock: FakeClock) -> None:
     job = await queue.submit(TEXTS, ANNA)
     await queue.fail((await claim(queue)).token, Crashed("The worker died."))
     assert await state(queue, job.id) == ("queued", 1)
@@ -215,7 +220,7 @@ async def test_events_say_when_there_may_be_work_and_answers(queue: Queue) -> No
 # --- fencing -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_stale_token_changes_nothing(queue: Queue, clock: FakeClock) -> None:
+async def test_p4_a_stale_token_changes_nothing(queue: Queue, clock: FakeClock) -> None:
     job = await queue.submit(ComposeRequest("Rain."), ANNA)
     stale = await claim(queue)
     clock.advance(15.1)
@@ -237,7 +242,7 @@ async def test_a_stale_token_changes_nothing(queue: Queue, clock: FakeClock) -> 
     assert not await queue.finish(rightful.token, MUSIC)
 
 
-async def test_heartbeats_keep_a_lease_until_the_deadline_and_no_longer(queue: Queue, clock: FakeClock) -> None:
+async def test_p5_heartbeats_keep_a_lease_until_the_deadline_and_no_longer(queue: Queue, clock: FakeClock) -> None:
     await queue.submit(TEXTS, ANNA)
     lease = await claim(queue)
     for _ in range(31):
@@ -253,7 +258,7 @@ async def test_heartbeats_keep_a_lease_until_the_deadline_and_no_longer(queue: Q
 # --- cancel ------------------------------------------------------------------------------------------------------
 
 
-async def test_cancel_in_every_state(queue: Queue) -> None:
+async def test_p10_cancel_in_every_state(queue: Queue) -> None:
     waiting, running, done, dead = [await queue.submit(TEXTS, ANNA) for _ in range(4)]
     assert await queue.cancel(waiting.id)
     leases = {lease.job.id: lease.token for lease in [await claim(queue) for _ in range(3)]}
@@ -282,7 +287,7 @@ async def test_a_worker_that_reports_the_cancel_ends_the_job_without_an_answer(q
     assert await queue.idle()
 
 
-async def test_cancel_racing_finish_has_one_winner(queue: Queue) -> None:
+async def test_p10_cancel_racing_finish_has_one_winner(queue: Queue) -> None:
     winners = set()
     for i in range(30):
         job = await queue.submit(TEXTS, ANNA)
@@ -303,7 +308,7 @@ async def test_cancel_racing_finish_has_one_winner(queue: Queue) -> None:
 # --- the same twice, and too much --------------------------------------------------------------------------------
 
 
-async def test_fifty_identical_submits_are_one_job(queue: Queue) -> None:
+async def test_p8_fifty_identical_submits_are_one_job(queue: Queue) -> None:
     submitted = await asyncio.gather(*(queue.submit(TEXTS, ANNA, dedupe="update 7") for _ in range(50)))
     assert len({job.id for job in submitted}) == 1
     lease = await claim(queue)
@@ -315,7 +320,7 @@ async def test_fifty_identical_submits_are_one_job(queue: Queue) -> None:
     assert (await queue.submit(TEXTS, ANNA, dedupe="update 7")).id != lease.job.id
 
 
-async def test_quotas_refuse_with_numbers_and_keep_nothing(store: Store, files: Path) -> None:
+async def test_p7_quotas_refuse_with_numbers_and_keep_nothing(store: Store, files: Path) -> None:
     queue = Queue(store, files, policy=Policy(per_person=2, per_chat=3, total=4))
 
     async def code(person: str, chat: str) -> str | None:
@@ -334,7 +339,7 @@ async def test_quotas_refuse_with_numbers_and_keep_nothing(store: Store, files: 
     assert await code("anna", "b") is None  # running is not waiting
 
 
-async def test_a_flood_of_500_makes_nobody_wait_for_more_than_one_of_it(queue: Queue) -> None:
+async def test_p6_a_flood_of_500_makes_nobody_wait_for_more_than_one_of_it(queue: Queue) -> None:
     flood = Asker("console", "flood", "lake")
     await asyncio.gather(*(queue.submit(TEXTS, flood) for _ in range(500)))
     await claim(queue)
@@ -347,7 +352,7 @@ async def test_a_flood_of_500_makes_nobody_wait_for_more_than_one_of_it(queue: Q
     assert places == [[job.id for job in order].index(wanted.id) + 1 for wanted in later]
 
 
-async def test_each_kind_has_its_own_line(queue: Queue) -> None:
+async def test_p6_each_kind_has_its_own_line(queue: Queue) -> None:
     for _ in range(5):
         await queue.submit(ComposeRequest("Rain."), ANNA)
     quick = await queue.submit(EmotionRequest(FileSource("/a.mp3", "a.mp3")), ANNA)
@@ -358,7 +363,7 @@ async def test_each_kind_has_its_own_line(queue: Queue) -> None:
 # --- the end of processes ----------------------------------------------------------------------------------------
 
 
-async def test_recover_after_the_lease_is_over(
+async def test_p3_recover_after_the_lease_is_over(
     queue: Queue, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = await queue.submit(TEXTS, ANNA)
@@ -380,7 +385,7 @@ async def test_recover_after_the_lease_is_over(
     assert answer.incident in caplog.text  # joins what the person sees to the log
 
 
-async def test_a_restarted_process_takes_its_jobs_back_at_once(store: Store, files: Path, clock: FakeClock) -> None:
+async def test_p3_a_restarted_process_takes_its_jobs_back_at_once(store: Store, files: Path, clock: FakeClock) -> None:
     before = Queue(store, files, clock=clock, policy=ROOMY)
     job = await before.submit(TEXTS, ANNA)
     stale = await claim(before)
@@ -399,7 +404,7 @@ async def test_a_restarted_process_takes_its_jobs_back_at_once(store: Store, fil
     assert answer.incident
 
 
-async def test_released_jobs_lose_no_attempt(queue: Queue) -> None:
+async def test_p9_released_jobs_lose_no_attempt(queue: Queue) -> None:
     job = await queue.submit(TEXTS, ANNA)
     lease = await claim(queue)
     (Path(lease.folder) / "half a song").touch()
@@ -410,7 +415,7 @@ async def test_released_jobs_lose_no_attempt(queue: Queue) -> None:
     assert list(Path(again.folder).iterdir()) == []
 
 
-async def test_a_job_claimed_for_a_caller_that_was_cancelled_goes_back(queue: Queue) -> None:
+async def test_p9_a_job_claimed_for_a_caller_that_was_cancelled_goes_back(queue: Queue) -> None:
     job = await queue.submit(TEXTS, ANNA)
     claiming = asyncio.create_task(queue.claim())
     await asyncio.sleep(0)
@@ -476,7 +481,7 @@ async def test_a_job_that_can_no_longer_be_read_ends_with_a_sentence(queue: Queu
 # --- answers -----------------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_half_sent_by_a_dead_process_comes_again_with_its_nonce(
+async def test_p2_an_answer_half_sent_by_a_dead_process_comes_again_with_its_nonce(
     store: Store, files: Path, clock: FakeClock
 ) -> None:
     before = Queue(store, files, clock=clock)
