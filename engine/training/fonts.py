@@ -3,8 +3,9 @@
     python -m engine.training.fonts --source NotoSansCJK-Regular.ttc [--out DIR]
 
 The source comes from https://github.com/notofonts/noto-cjk (Debian: `fonts-noto-cjk`), SIL Open Font License 1.1. The
-part carries another name, as a changed version should. Kept are ASCII, Latin-1, punctuation, a few signs, kana, full-width
-forms and all 13,000 Han characters of Big5; layout tables and hints go, because the card needs neither.
+part carries another name, as a changed version should. Kept are ASCII, Latin-1, punctuation, a few signs, kana,
+full-width forms, all 13,000 Han characters of Big5 and some of names. Layout tables and hints go: the card needs
+neither.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ _SOURCE_FAMILY = "Noto Sans CJK TC"
 _OUT = Path(__file__).parent.parent / "assets" / "fonts"
 _BLOCKS = ((0x20, 0x7F), (0xA0, 0x100), (0x2010, 0x2040), (0x3000, 0x3100), (0xFF00, 0xFF60))
 _SIGNS = "←↑→↓▲▼◆◇○●□■★☆♪♫♥−×÷≈≠≤≥∞"
+_NAMES = "堃喆犇峯瑠煊碁銹裏墻恒粧嫺綉啓着"
+"""Not in Big5, but in names and titles of Taiwan."""
 _NARROW = "‘’“”·•"
-"""Full-width in the Traditional Chinese face, where 「」 are the quotation marks; taken from the Korean face, which draws
-from the same glyphs, because in this product they stand in English text."""
+"""Full-width in the Traditional Chinese face, where 「」 are the quotation marks. Taken from the Korean face, which
+shares its glyphs, because in this product they stand in English text."""
 _NARROW_FAMILY = "Noto Sans CJK KR"
 _DROPPED_TABLES = ["vhea", "vmtx", "VORG", "BASE", "GPOS", "GSUB", "GDEF", "DSIG"]
 
@@ -60,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
 def characters() -> set[int]:
     """Return the code points that are kept."""
     latin = {point for first, end in _BLOCKS for point in range(first, end)}
-    return latin | {ord(sign) for sign in _SIGNS} | big5()
+    return latin | {ord(sign) for sign in _SIGNS + _NAMES} | big5()
 
 
 def big5() -> set[int]:

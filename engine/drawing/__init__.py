@@ -1,0 +1,1 @@
+"""Pixels, letters and labels: what pictures are made of."""
