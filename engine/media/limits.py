@@ -11,20 +11,23 @@ import json
 import os
 import resource
 import signal
+import stat
+import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_NO_NEW_PRIVS = 38
 
-_SYS_LANDLOCK_CREATE_RULESET = 444  # the same number on every architecture (linux/landlock.h)
-_SYS_LANDLOCK_RESTRICT_SELF = 446
-_LANDLOCK_ACCESS_FS_V1 = (1 << 13) - 1
-"""All file-system rights of Landlock's first version: execute, read, write, list, remove, make."""
-_LANDLOCK_ACCESS_NET_V4 = 0b11
-"""Bind and connect TCP (Landlock's fourth version)."""
+# Landlock (linux/landlock.h): system calls by number, the same on every architecture; rights as bits.
+_SYS_CREATE_RULESET, _SYS_ADD_RULE, _SYS_RESTRICT_SELF = 444, 445, 446
+_RULE_PATH_BENEATH, _RULE_NET_PORT = 1, 2
+_FS_READ = 1 << 2 | 1 << 3  # read file, read directory
+_FS_ALL = (1 << 13) - 1  # of the first version: execute, write, read, list, remove, make
+_FS_WRITE = _FS_ALL & ~_FS_READ & ~1
+_NET_BIND, _NET_CONNECT = 1 << 0, 1 << 1  # TCP, since the fourth version
 
 
 @dataclass(frozen=True)
@@ -64,24 +67,46 @@ def confine(limits: Confinement, parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))  # first SIGXCPU, which says why
 
 
-def close_doors() -> bool:
-    """Forbid opening any file or TCP connection from now on; what is open stays open.
+def close_doors(
+    readable: Iterable[str] = (), writable: Iterable[str] = (), connect_port: int | None = None
+) -> Literal["all", "files", "none"]:
+    """Forbid from now on what is not named: files outside these folders, TCP but to one port, running any program.
 
-    Returns whether the kernel has Landlock for it; older kernels have only the first half, or nothing.
+    What is open stays open. Returns what the kernel could close: older ones know no rules for TCP, or no Landlock.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long
-    for rights in ((_LANDLOCK_ACCESS_FS_V1, _LANDLOCK_ACCESS_NET_V4), (_LANDLOCK_ACCESS_FS_V1,)):
-        attributes = (ctypes.c_uint64 * len(rights))(*rights)
-        size = ctypes.c_size_t(ctypes.sizeof(attributes))
-        ruleset = libc.syscall(
-            ctypes.c_long(_SYS_LANDLOCK_CREATE_RULESET), ctypes.byref(attributes), size, ctypes.c_uint(0)
-        )
-        if ruleset >= 0:
-            done = libc.syscall(ctypes.c_long(_SYS_LANDLOCK_RESTRICT_SELF), ctypes.c_long(ruleset), ctypes.c_uint(0))
-            os.close(ruleset)
-            return bool(done == 0)
-    return False
+    for rights in ((_FS_ALL, _NET_BIND | _NET_CONNECT), (_FS_ALL,)):
+        attributes = struct.pack(f"={len(rights)}Q", *rights)
+        ruleset = _landlock(libc, _SYS_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)))
+        if ruleset < 0:
+            continue
+        for folders, granted in ((readable, _FS_READ), (writable, _FS_READ | _FS_WRITE)):
+            for folder in folders:
+                _allow_beneath(libc, ruleset, folder, granted)
+        if connect_port is not None and len(rights) == 2:
+            rule = struct.pack("=QQ", _NET_CONNECT, connect_port)
+            _landlock(libc, _SYS_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_RULE_NET_PORT), rule)
+        done = _landlock(libc, _SYS_RESTRICT_SELF, ctypes.c_int(ruleset)) == 0
+        os.close(ruleset)
+        return ("all" if len(rights) == 2 else "files") if done else "none"
+    return "none"
+
+
+def _allow_beneath(libc: ctypes.CDLL, ruleset: int, folder: str, granted: int) -> None:
+    try:
+        descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return  # what is not there needs no right
+    if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        granted &= 1 << 1 | 1 << 2  # a file has no entries to list or make
+    rule = struct.pack("=Qi", granted, descriptor)
+    _landlock(libc, _SYS_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule)
+    os.close(descriptor)
+
+
+def _landlock(libc: ctypes.CDLL, number: int, *arguments: object) -> int:
+    return int(libc.syscall(ctypes.c_long(number), *arguments, ctypes.c_uint(0)))
 
 
 Tell = Callable[[float], None]

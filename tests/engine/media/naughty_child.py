@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +52,32 @@ def _work(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
     if what == "flood":
         return {"x": "y" * 2_000_000}
     if what == "doors":
-        if not close_doors():
-            return {"landlock": False}
-        outcome: dict[str, Any] = {"landlock": True}
-        for name, path, mode in (("read", "/etc/hostname", "r"), ("write", "x", "w")):
-            try:
-                with open(path, mode):
-                    outcome[name] = True
-            except PermissionError:
-                outcome[name] = False
-        return outcome
+        return _behind_doors(request["port"], request["other_port"])
     raise RuntimeError("a bug of ours")
+
+
+def _behind_doors(port: int, other_port: int) -> dict[str, Any]:
+    closed = close_doors(readable=["/usr"], writable=["open"], connect_port=port)
+    return {
+        "closed": closed,
+        "read elsewhere": _can(lambda: Path("/etc/hostname").read_bytes()),
+        "read there": _can(lambda: os.listdir("/usr")),
+        "write elsewhere": _can(lambda: Path("x").write_bytes(b"")),
+        "write there": _can(lambda: Path("open/x").write_bytes(b"")),
+        "remove there": _can(lambda: Path("open/x").unlink()),
+        "run": _can(lambda: subprocess.run(["/usr/bin/true"])),
+        "connect": _can(lambda: socket.socket().connect(("127.0.0.1", port))),
+        "connect elsewhere": _can(lambda: socket.socket().connect(("127.0.0.1", other_port))),
+        "listen": _can(lambda: socket.create_server(("127.0.0.1", 0)).close()),
+    }
+
+
+def _can(act: Callable[[], object]) -> bool:
+    try:
+        act()
+    except PermissionError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def test_a_full_scale_tone_stays_below_full_scale(tmp_path: Path, format: AudioF
 
 def test_quiet_music_keeps_its_level_and_its_faintest_part(tmp_path: Path) -> None:
     """Half a bit of level is lost by rounding, and kept by dither."""
-    faint = tone(3, 44_100, 1) / 32_768
+    faint = tone(3, 44_100, 1) / np.float32(32_768)
     encode(faint, 44_100, tmp_path / "a.wav", "wav", TAGS)
     out, rate_hz = soundfile.read(tmp_path / "a.wav")
     spectrum = np.abs(np.fft.rfft(out[:rate_hz] * np.hanning(rate_hz)))

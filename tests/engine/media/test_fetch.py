@@ -1,0 +1,195 @@
+"""Fetching for real: unmodified yt-dlp in its confined child, against a server on loopback."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import Cancelled, Transient, UserError
+from engine.media import fetch as fetch_module
+from engine.media.fetch import FetchedFile, fetch
+from engine.report import Report, silent
+from engine.settings import MediaLimits
+
+from .conftest import Play
+from .sounds import by_av, tone
+from .webs import Web
+
+LIMITS = MediaLimits(link_hosts=("music.example",), max_bytes=2_000_000)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    files = tmp_path / "files"
+    files.mkdir()
+    by_av(files / "My_song.mp3", tone(4), 44_100, "mp3", "libmp3lame")
+    with Web(files) as web:
+        yield web
+
+
+def get(
+    web: Web, url: str, tmp_path: Path, report: Report = silent, timeout_s: float = 60, **limits: Any
+) -> FetchedFile:
+    """Fetch into a folder of its own; after a refusal nothing is left there."""
+    folder = tmp_path / "folder"
+    folder.mkdir(exist_ok=True)
+    try:
+        return fetch(url, replace(LIMITS, **limits), folder, report, routes=web.routes, timeout_s=timeout_s)
+    except BaseException:
+        assert not list(folder.iterdir())
+        raise
+
+
+def test_a_direct_link(web: Web, tmp_path: Path, play: Play) -> None:
+    seen: list[float] = []
+    file = get(web, "http://music.example/My_song.mp3", tmp_path, lambda stage, fraction: seen.append(fraction))
+    assert file.path.read_bytes() == (web.files / "My_song.mp3").read_bytes()
+    assert file.title == "My_song" and seen[0] == 0.0 and seen[-1] == 1.0
+    assert list(file.path.parent.iterdir()) == [file.path]
+    assert play(file.path).duration_s == pytest.approx(4, abs=0.1)
+
+
+def test_an_honest_redirect(web: Web, tmp_path: Path) -> None:
+    file = get(web, "http://music.example/to?url=http://cdn.example/My_song.mp3", tmp_path)
+    assert file.path.stat().st_size == (web.files / "My_song.mp3").stat().st_size
+    assert ("cdn.example", 80) in web.asked
+
+
+def test_a_known_site_is_asked_through_the_proxy(web: Web, tmp_path: Path) -> None:
+    web.answers["soundcloud.com"] = ["10.0.0.1"]
+    with pytest.raises(UserError) as caught:
+        get(web, "https://soundcloud.com/someone/some-song", tmp_path)
+    assert caught.value.code == "forbidden_address"
+    assert {port for _, port in web.asked} == {443} and any("soundcloud" in host for host, _ in web.asked)
+    assert not web.dialled
+
+
+REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
+    ("an unknown site", "http://other.example/a.mp3", {}, "unknown_site"),
+    ("a redirect to loopback", "http://music.example/to?url=http://127.0.0.1/a", {}, "forbidden_address"),
+    ("a redirect to metadata", "http://music.example/to?url=http://169.254.169.254/a", {}, "forbidden_address"),
+    ("a redirect to a file", "http://music.example/to?url=file:///etc/passwd", {}, "failed"),
+    ("a redirect to ssh", "http://music.example/to?url=http://music.example:22/", {}, "forbidden_port"),
+    ("a playlist into this machine", "http://music.example/inside.m3u8", {}, "forbidden_address"),
+    ("a playlist of files", "http://music.example/files.m3u8", {}, "failed"),
+    ("an endless body", "http://music.example/endless", {}, "too_large"),
+    ("a large file", "http://music.example/My_song.mp3", {"max_bytes": 20_000}, "too_large"),
+    ("a decompression bomb", "http://music.example/bomb", {}, "too_large"),
+    ("a page", "http://music.example/page.html", {}, "unknown_site"),
+    ("forbidden", "http://music.example/status/403", {}, "refused_by_site"),
+    ("gone", "http://music.example/status/404", {}, "gone"),
+]
+
+
+@pytest.mark.parametrize(("url", "limits", "code"), [case[1:] for case in REFUSED], ids=[c[0] for c in REFUSED])
+def test_refused(web: Web, tmp_path: Path, url: str, limits: dict[str, Any], code: str) -> None:
+    web.answers |= {"127.0.0.1": ["127.0.0.1"], "169.254.169.254": ["169.254.169.254"]}
+    (web.files / "page.html").write_text("<html><title>A page</title><p>Hello.</p></html>")
+    media = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{}\n#EXT-X-ENDLIST\n"
+    (web.files / "inside.m3u8").write_text(media.format("http://127.0.0.1/a.ts"))
+    (web.files / "files.m3u8").write_text(media.format("file:///etc/passwd"))
+    with pytest.raises(UserError) as caught:
+        get(web, url, tmp_path, **limits)
+    assert caught.value.code == code
+    assert caught.value.message.endswith(".") and "\n" not in caught.value.message
+
+
+def test_a_server_in_trouble_may_be_tried_again(web: Web, tmp_path: Path) -> None:
+    with pytest.raises(Transient) as caught:
+        get(web, "http://music.example/status/503", tmp_path)
+    assert caught.value.code == "unreachable"
+
+
+@pytest.mark.parametrize("path", ["short", "more"])
+def test_a_length_that_lies(web: Web, tmp_path: Path, path: str) -> None:
+    """Either what came is taken as it is, and no sound for the decoder, or it is refused."""
+    try:
+        file = get(web, f"http://music.example/{path}", tmp_path)
+    except (UserError, Transient):
+        return
+    assert file.path.stat().st_size <= LIMITS.max_bytes
+
+
+def test_links_may_be_off(web: Web, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        get(web, "http://music.example/My_song.mp3", tmp_path, links=False)
+    assert caught.value.code == "links_off" and not web.asked
+
+
+def test_a_bad_link_starts_no_child(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_module, "run_child", None)
+    for url in ("file:///etc/passwd", "http://u@music.example/", "http://music.example:8080/"):
+        with pytest.raises(UserError):
+            get(web, url, tmp_path)
+
+
+def test_no_program_can_be_found(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ffmpeg would open a way out beside the proxy."""
+    environments: list[dict[str, str]] = []
+
+    def run_child(*_: object, environment: dict[str, str], **__: object) -> dict[str, Any]:
+        environments.append(environment)
+        return {"refused": "gone"}
+
+    monkeypatch.setattr(fetch_module, "run_child", run_child)
+    with pytest.raises(UserError):
+        get(web, "http://music.example/x", tmp_path)
+    assert shutil.which("sh") and not shutil.which("sh", path=environments[0]["PATH"])
+
+
+def test_a_slow_fetch_ends(web: Web, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        get(web, "http://music.example/endless", tmp_path, timeout_s=0.2)
+    assert caught.value.code == "timeout"
+
+
+def test_cancel(web: Web, tmp_path: Path) -> None:
+    def report(stage: str, fraction: float) -> None:
+        if web.paths:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        get(web, "http://music.example/endless", tmp_path, report, max_bytes=200_000_000)
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ({"refused": "too_long", "seconds": 36_000.0}, "too_long"),
+        ({"refused": "too_long", "seconds": "a trick"}, "too_long"),
+        ({"refused": ["odd"]}, "failed"),
+        ({"refused": "<b>x</b>"}, "failed"),
+        ({"title": "no file"}, "nothing_found"),
+    ],
+)
+def test_what_the_child_says_is_data(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], code: str
+) -> None:
+    monkeypatch.setattr(fetch_module, "run_child", lambda *_, **__: dict(facts))
+    with pytest.raises(UserError) as caught:
+        get(web, "http://music.example/x", tmp_path)
+    assert caught.value.code == code and "<" not in caught.value.message
+
+
+@pytest.mark.parametrize(("kind", "code"), [("link", "nothing_found"), ("bypass", "failed"), ("large", "too_large")])
+def test_what_the_child_leaves_is_weighed(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, code: str
+) -> None:
+    """A link to a file of ours, bytes that did not come through the proxy, more bytes than allowed."""
+
+    def run_child(*_: object, folder: Path, **__: object) -> dict[str, Any]:
+        if kind == "link":
+            (folder / "music").symlink_to("/etc/passwd")
+        else:
+            (folder / "music").write_bytes(bytes(100 if kind == "bypass" else 2_000_001))
+        return {"title": "x"}
+
+    monkeypatch.setattr(fetch_module, "run_child", run_child)
+    with pytest.raises(UserError) as caught:
+        get(web, "http://music.example/x", tmp_path)
+    assert caught.value.code == code
