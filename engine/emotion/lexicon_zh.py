@@ -22,10 +22,26 @@ from engine.errors import UserError
 LEXICON = Path(__file__).parent.parent / "assets" / "lexicon_zh.tsv"
 _HEADER = "word\tenglish\tvalence\tarousal\tdominance"
 
-_NEGATIONS = frozenset(
-    "不 沒 沒有 未 未曾 別 無 非 並非 並不 不再 不會 不能 不曾 不要 不必 不用 毫無 毫不 絕不 從不 從未 勿 莫 不是 不太 不怎麼 "
-    "再也不 不肯".split()  # noqa: SIM905
+_NOT = (
+    "不",
+    "沒",
+    "沒有",
+    "未",
+    "未曾",
+    "別",
+    "無",
+    "非",
+    "並非",
+    "並不",
+    "不再",
+    "不會",
+    "不能",
+    "不曾",
+    "不要",
+    "不必",
 )
+_NEVER = ("不用", "毫無", "毫不", "絕不", "從不", "從未", "勿", "莫", "不是", "不太", "不怎麼", "再也不", "不肯")
+_NEGATIONS = frozenset((*_NOT, *_NEVER))
 _INTENSIFIERS = {
     **dict.fromkeys(("極", "極其", "極度", "極為", "無比", "萬分", "超級", "太過"), 1.5),
     **dict.fromkeys(("非常", "十分", "太", "最", "超", "好不", "格外", "異常", "徹底", "完全", "深深", "如此"), 1.3),

@@ -16,6 +16,7 @@ TRAINERS = {
     "calibration": "engine.training.calibration",
     "fragments": "engine.training.fragments",
     "music-emotion": "engine.training.music_emotion",
+    "story-bank": "engine.training.story_bank",
     "text-emotion": "engine.training.text_emotion",
 }
 
