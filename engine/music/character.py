@@ -21,6 +21,7 @@ The table (`docs/music.md` repeats it for readers):
 | density               |                   |              | 0.55        | 2 notes a beat    |
 | articulation          |                   | lighter      | legato      | detached          |
 | dissonance            | with arousal      | none         |             | with low valence  |
+| timbre                |                   |              | dull        | bright            |
 | percussion            |                   |              | none        | full, driving     |
 """
 
@@ -55,6 +56,15 @@ GATE_BY_AROUSAL = -0.17
 GATE_BY_VALENCE = -0.07
 """Sounding share of a written note (1 = legato), and its change per unit."""
 
+TREBLE_DB = -6.0
+TREBLE_DB_BY_AROUSAL = 6.0
+"""Level above 2 kHz: sadness and tenderness have little high-frequency energy, anger and joy much."""
+
+DISSONANCE = 0.06
+DISSONANCE_BY_DARKNESS = 0.28
+DISSONANCE_BY_DARKNESS_AND_AROUSAL = 0.34
+"""Share of tense chords and of rubbing notes: fear and anger are dissonant, sadness is not."""
+
 MODE_THRESHOLDS = ((-0.55, "phrygian"), (-0.14, "minor"), (0.02, "dorian"), (0.16, "mixolydian"), (0.62, "major"))
 """Highest valence (after SPAN) of each mode; above the last it may be lydian. Phrygian needs arousal too."""
 
@@ -72,6 +82,7 @@ class Character:
     density: float
     gate: float
     dissonance: float
+    treble_db: float
     drive: float
     """Percussion: 0 none … 1 everything."""
     breadth: float
@@ -90,7 +101,9 @@ def character(valence: float, arousal: float, shade: float = 0.5) -> Character:
         velocity=VELOCITY + VELOCITY_BY_AROUSAL * a + VELOCITY_BY_VALENCE * v,
         density=DENSITY * 2 ** (DENSITY_OCTAVES_BY_AROUSAL * a),
         gate=min(1.0, GATE + GATE_BY_AROUSAL * a + GATE_BY_VALENCE * v),
-        dissonance=max(0.0, min(1.0, 0.08 - 0.45 * v + 0.3 * a * max(0.0, -v) + 0.05 * a)),
+        dissonance=DISSONANCE
+        + max(0.0, -v) * max(0.0, DISSONANCE_BY_DARKNESS + DISSONANCE_BY_DARKNESS_AND_AROUSAL * a),
+        treble_db=TREBLE_DB + TREBLE_DB_BY_AROUSAL * a,
         drive=max(0.0, min(1.0, (a + 0.05) / 0.95)),
         breadth=max(0.0, min(1.0, 0.45 + 0.3 * a + 0.2 * v)),
     )

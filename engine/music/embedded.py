@@ -61,12 +61,13 @@ class EmbeddedComposer:
 
         Raises `UserError` for a brief without beats or of a length outside 10–600 s.
         """
-        score = write(brief, report).score
-        midi = to_midi(score)
+        piece = write(brief, report)
+        midi = to_midi(piece.score)
         report("compose", _WRITTEN)
         dry = self._synth.render(midi, RATE_HZ, lambda f: report("compose", _WRITTEN + (_PLAYED - _WRITTEN) * f))
+        treble = [(section.start_s, section.character.treble_db) for section in piece.form.sections]
         samples = mix.finish(
-            dry, RATE_HZ, brief.seconds, TAIL_S, lambda f: report("compose", _PLAYED + (1 - _PLAYED) * f)
+            dry, RATE_HZ, brief.seconds, TAIL_S, treble, lambda f: report("compose", _PLAYED + (1 - _PLAYED) * f)
         )
         return Music(samples, RATE_HZ, midi)
 

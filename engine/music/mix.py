@@ -6,14 +6,15 @@ at four times the rate as its annex 2 asks. Works in blocks, so ten minutes need
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyloudnorm
 from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
-from scipy.signal import butter, firwin, resample_poly, sosfilt
+from scipy.signal import butter, firwin, lfilter, resample_poly, sosfilt
 
 Samples = NDArray[np.float32]
 
@@ -37,6 +38,12 @@ REVERB_WET = 0.16
 REVERB_LOW_HZ = 220.0
 """The room does not answer below this, which keeps the bass clear."""
 
+TREBLE_HZ = 2000.0
+"""Corner of the first-order split by which sections are made dull or bright."""
+
+TREBLE_GLIDE_S = 1.0
+"""Time over which the timbre changes where sections meet."""
+
 FADE_IN_S = 0.005
 FADE_OUT_S = 1.2
 """Fades at both ends: the first only hides an onset at sample 0, the second closes the tail."""
@@ -45,21 +52,33 @@ _LOOKAHEAD_S = 0.004
 _RELEASE_S = 0.08
 """The limiter's gain falls within the one and recovers within the other."""
 
+_AUDIBLE_LIMITING_DB = 4.0
+"""When peaks were reduced by less, loudness has changed by well under the tolerance and is not measured again."""
+
 _BLOCK_S = 10.0
 """Seconds worked on at a time."""
 
 
-def finish(dry: Samples, rate_hz: int, seconds: float, tail_s: float, report: Callable[[float], None]) -> Samples:
+def finish(
+    dry: Samples,
+    rate_hz: int,
+    seconds: float,
+    tail_s: float,
+    treble: Sequence[tuple[float, float]],
+    report: Callable[[float], None],
+) -> Samples:
     """Return the finished piece: `seconds` to `seconds + tail_s` long, LOUDNESS_LUFS ± 1, peaks ≤ −1 dBTP.
 
-    `dry` may be any length and level, and is used up; silence stays silence. `report` is told the share done.
+    `dry` may be any length and level; silence stays silence. `treble` holds (from second, decibels above 2 kHz).
+    `report` is told the share done.
     """
     length = min(
         max(len(dry) + round(0.5 * REVERB_S * rate_hz), round(seconds * rate_hz)), round((seconds + tail_s) * rate_hz)
     )
     out = np.zeros((length, 2), dtype=np.float32)
     out[: len(dry)] = dry[:length]
-    report(0.1)
+    tilt(out, rate_hz, treble)
+    report(0.2)
     add_reverb(out, rate_hz)
     report(0.5)
     _fade(out, rate_hz)
@@ -68,14 +87,34 @@ def finish(dry: Samples, rate_hz: int, seconds: float, tail_s: float, report: Ca
         return out
     out *= np.float32(10 ** ((LOUDNESS_LUFS - loudness) / 20))
     report(0.7)
-    limited = limit(out, rate_hz)
-    if limited > 0.01:
+    if limit(out, rate_hz) > _AUDIBLE_LIMITING_DB:
         again = LOUDNESS_LUFS - integrated_loudness(out, rate_hz)
         if abs(again) > 0.3:
             out *= np.float32(10 ** (again / 20))
             limit(out, rate_hz)
     report(1.0)
     return out
+
+
+def tilt(samples: Samples, rate_hz: int, treble: Sequence[tuple[float, float]]) -> None:
+    """Raise or lower what lies above TREBLE_HZ in place, by decibels that glide from step to step."""
+    if not treble:
+        return
+    glide = TREBLE_GLIDE_S / 2
+    points = [(0.0, treble[0][1])]
+    for (_, before), (at, now) in pairwise(treble):
+        points += [(max(points[-1][0], at - glide), before), (at + glide, now)]
+    times, gains = zip(*points, strict=True)
+    pole = np.exp(-2 * np.pi * TREBLE_HZ / rate_hz)
+    block = round(_BLOCK_S * rate_hz)
+    state = np.zeros((1, 2), dtype=np.float32)
+    b, a = np.array([1 - pole], np.float32), np.array([1.0, -pole], np.float32)
+    for start in range(0, len(samples), block):
+        piece = samples[start : start + block]
+        low, state = lfilter(b, a, piece, axis=0, zi=state)
+        moments = np.arange(start, start + len(piece)) / rate_hz
+        gain = 10 ** (np.interp(moments, times, gains) / 20)
+        piece[:] = low + (piece - low) * gain[:, None].astype(np.float32)
 
 
 def impulse_response(rate_hz: int) -> Samples:

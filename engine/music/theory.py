@@ -116,13 +116,14 @@ def chord(numeral: str, key: Key) -> Chord:
 def scale_over(key: Key, harmony: Chord) -> tuple[int, ...]:
     """Return the pitch classes a melody may use over a chord, ascending.
 
-    The key's scale, where each chromatic chord tone (third and seventh of a dominant in minor, say) replaces the
-    scale tone that it is a semitone away from: this is how melodic minor arises.
+    The key's scale, where each chromatic chord tone replaces the scale tone that it alters. In the triad of a
+    dominant it is the raised one (the leading tone of minor), anywhere else the lowered one.
     """
     scale = set(key.scale)
-    for tone in harmony.tones:
-        if tone not in scale:
-            scale -= {(tone + 1) % 12, (tone - 1) % 12} - set(harmony.tones)
+    for i, tone in enumerate(harmony.tones):
+        if tone not in key.scale:
+            altered = (tone - 1) % 12 if harmony.is_dominant and i < 3 else (tone + 1) % 12
+            scale -= {altered} - set(harmony.tones)
             scale.add(tone)
     return tuple(sorted(scale))
 
