@@ -82,6 +82,10 @@ class Fragment:
         """Whether the facts allow this fragment now."""
         return not facts & self.forbids and all(facts & mask for mask in self.needs)
 
+    def after(self, facts: int) -> int:
+        """Return the facts that hold when this fragment has been told."""
+        return facts & ~self.clears | self.sets
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -91,6 +95,7 @@ class Frame:
     companion: str
     start: int
     seasons: tuple[str, ...]
+    season_bits: tuple[int, ...]
     places: tuple[Pair, ...]
     titles: tuple[Pair, ...]
     slots: Mapping[str, tuple[Pair, ...]]
@@ -201,12 +206,14 @@ class _Reader:
             bits[word] = 1 << len(bits)
         if head.get("companion") not in world.kins:
             self.problems.append(f"{origin}: companion must be one of {', '.join(world.kins)}.")
+        seasons = tuple(str(head.get("seasons", "")).split())
         fragments = self._fragments(origin, table, bits, world, name, slots)
         return Frame(
             name=name,
             companion=str(head.get("companion")),
             start=self._mask(str(head.get("start", "")).split(), world.bits, origin),
-            seasons=tuple(str(head.get("seasons", "")).split()),
+            seasons=seasons,
+            season_bits=tuple(self._mask([season], world.bits, origin) for season in seasons),
             places=tuple(_pair(pair) for pair in head.get("places", [])),
             titles=tuple(_pair(pair) for pair in head.get("titles", [])),
             slots=slots,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,8 @@ SAME_KIND_COST = 0.5
 CONTRAST_COST = 0.9
 """For neighbours in one paragraph that were meant more than CONTRAST_FROM apart, per unit of the plane beyond it."""
 CONTRAST_FROM = 0.7
+BROKEN_PROMISE_COST = 2.0
+"""When what follows a bridge does not go where the bridge said."""
 SUIT_COST = 0.8
 """Weight of the mean difference between the music's facts and those that a fragment or frame suits."""
 MISSING_EVENT_COST = 0.6
@@ -231,16 +234,13 @@ class Planner:
     ) -> list[_State]:
         found: list[_State] = []
         for state in beam:
-            tried = 0
-            for index in ranked.get(slot, ()):
-                if state.used >> index & 1 or not self.fragments[index].may_follow(state.facts):
-                    continue
-                found.append(self._extend(state, index, base, language))
-                tried += 1
-                if tried == BRANCH:
-                    break
-            if not tried and slot not in ("open", "quest", "turn", "end"):
-                found.append(replace(state, cost=state.cost + MISSING_EVENT_COST))
+            fitting = self._fitting(state, ranked.get(slot, ()))
+            if not fitting and slot == "event":
+                fitting = self._fitting(state, ranked.get("colour", ()))
+                state = replace(state, cost=state.cost + MISSING_EVENT_COST)
+            if not fitting and slot not in PLOT_ROLES:
+                found.append(state)
+            found += [self._extend(state, index, base, language) for index in fitting]
         found.sort(key=lambda state: state.cost)
         kept = found[:BEAM]
         for fate in self._fates:
@@ -249,6 +249,13 @@ class Planner:
             kept += [state for state, _ in zip(rest, range(KEPT_PER_FATE - alive), strict=False)]
         return kept
 
+    def _fitting(self, state: _State, ranked: Sequence[int]) -> list[int]:
+        """Return the first BRANCH fragments that have not been told and may come now."""
+        fitting = (
+            index for index in ranked if not state.used >> index & 1 and self.fragments[index].may_follow(state.facts)
+        )
+        return list(islice(fitting, BRANCH))
+
     def _extend(self, state: _State, index: int, base: Floats, language: Language) -> _State:
         fragment = self.fragments[index]
         cost = float(base[index]) + ECHO_COST * (self._stems[index] & state.stems).bit_count()
@@ -256,12 +263,14 @@ class Planner:
         cost += SAME_KIND_COST * (fragment.role == state.role and fragment.role in COLOUR_ROLES)
         if state.current:
             before = self.fragments[state.current[-1]]
-            if before.role not in SHIFT_ROLES:
+            if before.role in SHIFT_ROLES:
+                cost += BROKEN_PROMISE_COST * (not _keeps(before.role, fragment.tag))
+            else:
                 cost += CONTRAST_COST * max(0.0, math.dist(before.tag, fragment.tag) - CONTRAST_FROM)
         weight = float(self._lengths["en"][index])
         valence, arousal = self.scores[index]
         return _State(
-            facts=state.facts & ~fragment.clears | fragment.sets,
+            facts=fragment.after(state.facts),
             done=state.done,
             current=(*state.current, index),
             used=state.used | 1 << index,
@@ -292,6 +301,12 @@ class Planner:
                 )
             )
         return sorted(closed, key=lambda state: state.cost)
+
+
+def _keeps(shift: str, tag: tuple[float, float]) -> bool:
+    """Whether a fragment goes where a bridge of this role leads."""
+    valence, arousal = tag
+    return {"lift": valence > 0, "fall": valence < 0, "stir": arousal > 0, "settle": arousal < 0}[shift]
 
 
 def _place(position: int, plots: int, paragraphs: int) -> int:

@@ -54,7 +54,13 @@ def make_scores(
 
 
 def load_scores(fragments: Sequence[Fragment], path: Path = SCORES) -> NDArray[np.float64]:
-    """Return [n, 2] for the fragments; raises `MaterialError` when a fragment was changed or added since."""
+    """Return what the planner goes by, [n, 2]; raises `MaterialError` like `read_scores`."""
+    tags = np.array([fragment.tag for fragment in fragments], dtype=np.float64).reshape(-1, 2)
+    return trusted(read_scores(fragments, path), tags)
+
+
+def read_scores(fragments: Sequence[Fragment], path: Path = SCORES) -> NDArray[np.float64]:
+    """Return what the model read, [n, 2]; raises `MaterialError` when a fragment was changed or added since."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))["scores"]
     except (OSError, ValueError, KeyError) as error:
@@ -67,8 +73,7 @@ def load_scores(fragments: Sequence[Fragment], path: Path = SCORES) -> NDArray[n
                 "they are new or changed; run `tunetale train fragments`."
             ]
         )
-    read = np.array([table[fragment.key] for fragment in fragments], dtype=np.float64).reshape(-1, 2)
-    return trusted(read, np.array([fragment.tag for fragment in fragments]).reshape(-1, 2))
+    return np.array([table[fragment.key] for fragment in fragments], dtype=np.float64).reshape(-1, 2)
 
 
 def trusted(read: NDArray[np.float64], tags: NDArray[np.float64]) -> NDArray[np.float64]:
