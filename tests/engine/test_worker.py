@@ -73,12 +73,13 @@ class Line:
 
     async def hear(self) -> pipe.FromWorker:
         """Return the next message that is more than a sign of life."""
-        while isinstance(message := await self.hear_any(), Alive):
-            pass
+        async with asyncio.timeout(PATIENCE_S):
+            while isinstance(message := await self.hear_any(), Alive):
+                pass
         return message
 
     async def hear_any(self) -> pipe.FromWorker:
-        message = await asyncio.wait_for(pipe.read_from_worker(self.heard), PATIENCE_S)
+        message = await pipe.read_from_worker(self.heard)
         assert message is not None
         return message
 
@@ -225,10 +226,11 @@ async def test_a_cancelled_job_stops_at_its_next_report_and_one_that_waits_does_
         for token in ("unknown", "3", "2", "1"):
             line.say(Cancel(token))
         ends: dict[str, str] = {}
-        while len(ends) < 3:
-            message = await line.hear()
-            if isinstance(message, Failed):
-                ends[message.token] = message.kind
+        async with asyncio.timeout(PATIENCE_S):
+            while len(ends) < 3:
+                message = await line.hear()
+                if isinstance(message, Failed):
+                    ends[message.token] = message.kind
         assert ends == dict.fromkeys(("1", "2", "3"), "cancelled")
         assert "3" not in begun
 
