@@ -24,7 +24,7 @@ from engine.media.child import ChildDied, ChildTimeout, run_child
 from engine.media.limits import Confinement
 from engine.media.recording import ANALYSIS_RATE_HZ, Recording
 from engine.media.sniff import Kind, sniff
-from engine.media.titles import clean_title
+from engine.media.titles import clean_title, title_from_name
 from engine.report import Report
 from engine.settings import MediaLimits
 
@@ -71,7 +71,7 @@ def decode(path: Path, name: str, limits: MediaLimits, folder: Path, report: Rep
     if _is_silent(samples):
         raise UserError(f"“{shown}” is silent; please send a recording with sound.", code="silent")
     report("decode", 1.0)
-    return Recording(samples, clean_title(facts["title"], clean_title(Path(name).stem)), sha256)
+    return Recording(samples, clean_title(facts["title"], title_from_name(name)), sha256)
 
 
 def spoken_length(seconds: float) -> str:

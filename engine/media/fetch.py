@@ -135,7 +135,7 @@ def _run(
             stage="fetch",
             report=report,
             folder=scratch,
-            # Without PATH the system's default would be searched, and yt-dlp hands some streams to ffmpeg if it finds it.
+            # Without PATH the system's default is searched, and yt-dlp hands some streams to an ffmpeg that it finds.
             environment={"PATH": "/nonexistent", "YTDLP_NO_PLUGINS": "1", "HOME": str(scratch), "TMPDIR": str(scratch)},
         )
     except ChildTimeout:

@@ -77,7 +77,7 @@ def options(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
         "proxy": request["proxy"],
         "geo_verification_proxy": "",
         "allowed_extractors": list(request["extractors"]),
-        "format": f"ba{size}/b{size}[height<=?480]/b{size}",
+        "format": f"ba{size}[protocol^=http]/ba{size}/b{size}[height<=?480]/b{size}",
         "outtmpl": {"default": request["name"]},
         "restrictfilenames": True,
         "nopart": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MAX_TITLE_CHARS = 200
@@ -26,3 +27,15 @@ def clean_title(text: str, fallback: str = UNTITLED) -> str:
     if any(unicodedata.category(char)[0] not in "ZM" for char in title):
         return title
     return clean_title(fallback, UNTITLED) if fallback != UNTITLED else UNTITLED
+
+
+_FILE_NAME = re.compile(
+    r"(?:.*[/\\])?([^/\\]+)\.(?:mp3|wav|wave|flac|ogg|oga|opus|m4a|m4b|aac|mp4|m4v|mov|webm|weba|mkv|mka|aif|aiff)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def title_from_name(name: str) -> str:
+    """Return a title for what a person called a file: a file name loses folders and ending, `AC/DC No.5` stays."""
+    found = _FILE_NAME.fullmatch(name)
+    return clean_title(found[1] if found else name)

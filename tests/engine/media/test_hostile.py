@@ -235,12 +235,12 @@ def test_a_recorder_that_was_cut_off(tmp_path: Path, play: Play, claimed: int) -
 # --- damage ----------------------------------------------------------------------------------------------------
 
 KINDS: dict[str, Callable[[Path], Path]] = {
-    "mp3": lambda path: by_av(path, tone(20), 44_100, "mp3", "libmp3lame"),
-    "ogg": lambda path: by_av(path, tone(20, 48_000), 48_000, "ogg", "libopus"),
-    "m4a": lambda path: by_av(path, tone(20), 44_100, "ipod", "aac"),
-    "webm": lambda path: by_av(path, tone(20, 48_000), 48_000, "webm", "libopus"),
-    "flac": lambda path: by_soundfile(path, tone(20), format="FLAC"),
-    "wav": lambda path: by_soundfile(path, tone(20)),
+    "mp3": lambda path: by_av(path, tone(10), 44_100, "mp3", "libmp3lame"),
+    "ogg": lambda path: by_av(path, tone(10, 48_000), 48_000, "ogg", "libopus"),
+    "m4a": lambda path: by_av(path, tone(10), 44_100, "ipod", "aac"),
+    "webm": lambda path: by_av(path, tone(10, 48_000), 48_000, "webm", "libopus"),
+    "flac": lambda path: by_soundfile(path, tone(10), format="FLAC"),
+    "wav": lambda path: by_soundfile(path, tone(10)),
 }
 
 
@@ -251,7 +251,7 @@ def heard(play: Play, path: Path) -> float | str:
     except UserError as error:
         return error.code
     assert np.isfinite(recording.samples).all() and np.abs(recording.samples).max() <= 1.0
-    assert recording.samples.size <= 21 * ANALYSIS_RATE_HZ
+    assert recording.samples.size <= 11 * ANALYSIS_RATE_HZ
     return recording.duration_s
 
 
@@ -261,20 +261,20 @@ def test_a_cut_mp3_plays_to_its_cut(tmp_path: Path, play: Play) -> None:
         path = tmp_path / "cut.mp3"
         path.write_bytes(data[: len(data) * tenth // 10])
         result = heard(play, path)
-        assert result == "too_short" if tenth == 1 else result == pytest.approx(2 * tenth, abs=0.2)
+        assert result == "too_short" if tenth <= 3 else result == pytest.approx(tenth, abs=0.2)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_cut_anywhere(tmp_path: Path, play: Play, kind: str) -> None:
     data = KINDS[kind](tmp_path / "whole").read_bytes()
     path = tmp_path / "cut"
-    for permille in (1, 10, 300, 500, 900, 999):
+    for permille in (1, 600, 990):
         path.write_bytes(data[: len(data) * permille // 1000])
         result = heard(play, path)
         if kind == "m4a":  # its index stands at the end
             assert result in ("damaged", "not_audio", "empty_file")
-        elif permille >= 300:
-            assert result == pytest.approx(20 * permille / 1000, abs=1.2)
+        elif permille >= 600:
+            assert result == pytest.approx(10 * permille / 1000, abs=1.2)
         else:
             assert isinstance(result, str)
 
@@ -283,7 +283,7 @@ def test_cut_anywhere(tmp_path: Path, play: Play, kind: str) -> None:
 def test_bytes_changed_at_random(tmp_path: Path, play: Play, kind: str) -> None:
     whole = KINDS[kind](tmp_path / "whole").read_bytes()
     random = np.random.default_rng(7)
-    for share in (1e-5, 1e-3, 0.05):
+    for share in (1e-4, 0.02):
         data = np.frombuffer(whole, np.uint8).copy()
         places = random.integers(0, len(data), max(1, int(share * len(data))))
         data[places] = random.integers(0, 256, len(places))
@@ -297,7 +297,7 @@ def test_music_in_front_of_something_else(tmp_path: Path, play: Play) -> None:
     path = KINDS["mp3"](tmp_path / "a.mp3")
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("x", "y" * 1_000)
-    assert heard(play, path) == pytest.approx(20, abs=0.2)
+    assert heard(play, path) == pytest.approx(10, abs=0.2)
 
 
 def test_timeout(tmp_path: Path, play: Play) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.media.titles import MAX_TITLE_CHARS, clean_title
+from engine.media.titles import MAX_TITLE_CHARS, clean_title, title_from_name
 
 
 @given(st.text(max_size=250), st.text(max_size=20))
@@ -34,3 +34,18 @@ def test_any_text(text: str, fallback: str) -> None:
 )
 def test_some_texts(text: str, title: str) -> None:
     assert clean_title(text) == title
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("a/b/Für Elise.mp3", "Für Elise"),
+        ("C:\\music\\x.FLAC", "x"),
+        ("AC/DC No.5", "AC/DC No.5"),
+        ("Mr. Smith.final.wav", "Mr. Smith.final"),
+        (".mp3", ".mp3"),
+        ("", "Untitled"),
+    ],
+)
+def test_titles_from_names(name: str, title: str) -> None:
+    assert title_from_name(name) == title
