@@ -25,6 +25,8 @@ EMBEDDED = "all-MiniLM-L6-v2"
 
 WEIGHTS = "model.safetensors"
 _CHUNK_BYTES = 1 << 20
+_SPARE_POSITIONS = 16
+"""Positions kept free for padding, and for RoBERTa, which begins to count at 2."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def load_encoder(name: str, max_tokens: int, expected_sha256: str | None = None)
     config = model.config
     tokenizer = _load_tokenizer(folder)
     tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length=max_tokens)
+    tokenizer.enable_truncation(max_length=min(max_tokens, int(config.max_position_embeddings) - _SPARE_POSITIONS))
     return Encoder(
         name=name,
         sha256=sha256,

@@ -47,9 +47,9 @@ def split(text: str) -> tuple[str, ...]:
                 found.append(carried + piece)
                 carried = ""
             elif found:
-                found[-1] += piece
+                found[-1] += piece if piece[0] in _CLOSE else f" {piece}"
             else:
-                carried += piece
+                carried += f"{piece} "
     return tuple(found)
 
 

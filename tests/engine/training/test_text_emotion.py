@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.emotion.regressor import WEIGHTS_FILE
+from engine.emotion.text import TextEmotion
+from engine.errors import UserError
+from engine.training import __main__ as command
+from engine.training.text_data import read_emobank, read_goemotions
+from engine.training.text_emotion import Recipe, batches, table, train
+from tests.fakes.tiny_encoder import save_tiny_encoder
+
+GOOD, BAD, PLAIN = (
+    ("happy", "glad", "love", "smiled"),
+    ("sad", "died", "fear", "cried"),
+    ("the", "sea", "house", "king"),
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """EmoBank's and GoEmotions' layout with a rule that can be learnt: good words raise valence."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "data"
+    (folder / "emobank").mkdir(parents=True)
+    (folder / "goemotions").mkdir()
+    rows, meta, labelled = [], [], []
+    for number in range(160):
+        good = int(rng.integers(0, 4))
+        words = [*rng.choice(GOOD, good), *rng.choice(BAD, 3 - good), *rng.choice(PLAIN, int(rng.integers(1, 4)))]
+        text = " ".join(rng.permutation(words)) + "."
+        value = 2 + 2 * good / 3
+        split = "dev" if number % 4 == 0 else "train"
+        rows.append([f"id{number}", split, f"{value:.2f}", f"{3.5 - value / 4:.2f}", f"{2 + value / 3:.2f}", text])
+        meta.append([f"id{number}", f"document{number % 10}"])
+        labelled.append([text, "0" if good > 1 else "1,2", "x"])
+    _write(folder / "emobank" / "emobank.csv", ["id", "split", "V", "A", "D", "text"], rows)
+    _write(folder / "emobank" / "meta.tsv", ["id", "document"], meta)
+    for perspective, skip in (("reader", 5), ("writer", 7)):  # some sentences have no ratings of one side
+        kept = [[row[0], *row[2:5]] for number, row in enumerate(rows) if number % skip]
+        _write(folder / "emobank" / f"{perspective}.csv", ["id", "V", "A", "D"], kept)
+    _write(folder / "goemotions" / "train.tsv", ["text", "label", "id"], labelled)
+    (folder / "goemotions" / "emotions.txt").write_text("joy\nfear\nsadness\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> str:
+    return str(save_tiny_encoder(tmp_path / "encoder"))
+
+
+def _write(path: Path, header: list[str], rows: list[list[str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",").writerows([header, *rows])
+
+
+def _silent(_: str) -> None: ...
+
+
+def test_emobank_is_read_with_both_views_on_its_new_scale(data: Path) -> None:
+    bank = read_emobank(data)
+    assert bank.ratings.shape == (160, 9) and bank.ratings.dtype == np.float32
+    assert (len(bank.rows("train")), len(bank.rows("dev"))) == (120, 40)
+    first = (data / "emobank" / "emobank.csv").read_text(encoding="utf-8").splitlines()[1].split(",")
+    assert bank.ratings[0, 0] == pytest.approx((float(first[2]) - 3) / 2)
+    assert np.isnan(bank.ratings[0, 3:]).all() and np.isnan(bank.ratings[5, 3:6]).all()
+    np.testing.assert_array_equal(bank.ratings[1, 3:6], bank.ratings[1, :3])
+    assert bank.documents[11] == "document1"
+    labels = read_goemotions(data).labels
+    assert labels.shape == (160, 3) and set(labels.sum(axis=1).tolist()) == {1.0, 2.0}
+
+
+@pytest.mark.parametrize("variant", ["adapter", "emobank", "frozen"])
+def test_every_variant_learns_the_rule_and_loads_again(
+    data: Path, encoder: str, tmp_path: Path, variant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    options = ["--encoder", encoder, "--variant", variant, "--epochs", "8", "--rate", "0.01", "--out", str(out)]
+    assert command.main(["text-emotion", "--data", str(data), *options]) == 0
+    shown = capsys.readouterr().out
+    assert "| valence | 40 |" in shown and "constant MAE" in shown
+    model = TextEmotion.load(out, dtype=torch.float32)
+    bank = read_emobank(data)
+    dev = bank.rows("dev")
+    found = model.score([bank.texts[row] for row in dev]).values
+    for k in range(3):
+        assert np.corrcoef(found[:, k], bank.ratings[dev, k])[0, 1] > 0.6
+    good, bad = model.score(["happy glad love.", "sad died cried."]).values
+    assert good[0] > bad[0] + 0.3 and good[1] < bad[1]
+
+
+def test_the_same_seed_gives_the_same_weights(data: Path, encoder: str, tmp_path: Path) -> None:
+    files: list[bytes] = []
+    for seed in ("1", "1", "2"):
+        out = tmp_path / f"out{len(files)}"
+        options = ["--encoder", encoder, "--epochs", "1", "--seed", seed, "--out", str(out)]
+        assert command.main(["text-emotion", "--data", str(data), *options]) == 0
+        files.append((out / WEIGHTS_FILE).read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
+def test_what_is_saved_scores_as_what_was_trained(data: Path, encoder: str) -> None:
+    bank = read_emobank(data)
+    trained = train(bank, None, Recipe(variant="emobank", encoder=encoder, epochs=2, rate=0.01), _silent)
+    assert len(trained.history) == 2
+    assert np.mean([one.r for one in trained.scores]) == pytest.approx(
+        max(np.mean(r) for r in trained.history), abs=1e-6
+    )
+    assert trained.scores[0].n == 40 and "dominance" in table(trained.scores)
+
+
+def test_documents_can_be_held_out_whole(data: Path, encoder: str, tmp_path: Path) -> None:
+    bank = read_emobank(data)
+    recipe = Recipe(variant="frozen", encoder=encoder, epochs=1)
+    trained = train(bank, None, replace(recipe, document_split=True), _silent)
+    assert trained.scores[0].n == 32, "two of ten documents"
+    out = tmp_path / "out"
+    options = ["--encoder", encoder, "--variant", "frozen", "--epochs", "1", "--by-document", "--out", str(out)]
+    assert command.main(["text-emotion", "--data", str(data), *options]) == 0
+    assert not out.exists()
+
+
+def test_a_multilingual_encoder_reads_chinese_itself(data: Path, encoder: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ["--encoder", encoder, "--variant", "frozen", "--epochs", "1", "--multilingual", "--out", str(out)]
+    assert command.main(["text-emotion", "--data", str(data), *options]) == 0
+    assert not TextEmotion.load(out).score(["她哭了。"]).by_lexicon.any()
+
+
+def test_batches_hold_every_row_once_with_like_lengths() -> None:
+    rng = np.random.default_rng(0)
+    rows, lengths = np.arange(100, 1100), rng.integers(1, 60, size=1100)
+    found = list(batches(rows, lengths, 32, rng))
+    assert sorted(np.concatenate(found).tolist()) == rows.tolist()
+    assert max(map(len, found)) == 32
+    assert np.mean([np.ptp(lengths[batch]) for batch in found]) < 10
+    assert not np.array_equal(np.concatenate(found), np.concatenate(list(batches(rows, lengths, 32, rng))))
+
+
+@pytest.mark.parametrize("name", ["emobank.csv", "meta.tsv", "reader.csv", "writer.csv"])
+def test_a_missing_file_is_named(data: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (data / "emobank" / name).unlink()
+    assert command.main(["text-emotion", "--data", str(data), "--variant", "frozen"]) == 2
+    message = capsys.readouterr().err.strip()
+    assert name in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "told"),
+    [
+        ("emobank/emobank.csv", "id,split,V", "id,split,Valence", "no column 'V'"),
+        ("emobank/emobank.csv", ",train,2", ",train,two", "not a number"),
+        ("emobank/emobank.csv", ",train,2", ",train,9", "outside 1 to 5"),
+        ("emobank/emobank.csv", "dev", "train", "no dev rows"),
+        ("emobank/reader.csv", "id1,", "id1,1,1,", "as many columns"),
+        ("emobank/meta.tsv", "document\r\n", "doc\r\n", "no column 'document'"),
+        ("goemotions/train.tsv", "1,2", "1,99", "list of numbers below 3"),
+    ],
+)
+def test_damaged_data_are_told_in_one_sentence(data: Path, name: str, old: str, new: str, told: str) -> None:
+    path = data / name
+    content = path.read_bytes().decode()
+    assert old in content
+    path.write_bytes(content.replace(old, new).encode())
+    with pytest.raises(UserError, match=told) as caught:
+        read_goemotions(data) if "goemotions" in name else read_emobank(data)
+    assert caught.value.code == "bad_data" and "\n" not in caught.value.message
+
+
+def test_a_missing_encoder_is_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--encoder", str(tmp_path / "nowhere"), "--variant", "frozen"]
+    assert command.main(["text-emotion", "--data", str(data), *options]) == 2
+    assert "no text encoder" in capsys.readouterr().err
+    assert command.main(["text-emotion", "--data", str(data), "--epochs", "0"]) == 2
