@@ -1,4 +1,4 @@
-"""The worker's half: in a thread where only its words count, as a real process where its life does."""
+"""What a worker says, heard from a thread; its life as a process is tested in `test_process`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 import errno
 import math
 import os
-import signal
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,10 +18,9 @@ from engine import pipe, worker
 from engine.errors import Cancelled, Transient, UserError
 from engine.jobs import ComposeRequest, Progress, Request, Result, Sentence, TextEmotionResult
 from engine.pipe import Alive, BadFrame, Cancel, Done, Failed, Ready, Run, Start, Stop, Unable, Working
-from engine.process import WorkerProcess, environment
 from engine.report import Report
 from engine.settings import EngineSettings, WorkerSettings
-from tests.fakes.director import PATIENCE_S, command, directing
+from tests.fakes.director import PATIENCE_S
 
 Job = Callable[[str, Report], Result]
 
@@ -333,85 +330,3 @@ async def test_the_last_report_comes_before_the_end() -> None:
             Working("1", Progress("write", 1.0)),
             Done("1", RESULT),
         ]
-
-
-# --- the process ---------------------------------------------------------------------------------------------------
-
-
-def test_its_environment_holds_no_secret() -> None:
-    ours = {"PATH": "/bin", "HOME": "/home/me", "DISCORD_TOKEN": "s", "HF_TOKEN": "s", "https_proxy": "http://u:s@p"}
-    theirs = environment(ours, threads=3)
-    assert theirs == {
-        "PATH": "/bin",
-        "HOME": "/home/me",
-        "OMP_NUM_THREADS": "3",
-        "MALLOC_ARENA_MAX": "2",
-        "PYTHONUTF8": "1",
-    }
-
-
-async def test_a_real_worker_gets_no_secret_and_its_own_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DISCORD_TOKEN", "sentinel-of-the-test")
-    child = await WorkerProcess.start(command(), START.settings)
-    try:
-        process = Path(f"/proc/{child.pid}")
-        assert b"sentinel" not in (process / "environ").read_bytes()
-        assert b"sentinel" not in (process / "cmdline").read_bytes()
-        assert os.getpgid(child.pid) == os.getsid(child.pid) == child.pid
-    finally:
-        assert await child.end() == -signal.SIGKILL
-    child.kill()  # nobody is hit
-
-
-async def test_a_worker_that_is_not_ready_in_time_is_ended() -> None:
-    settings = EngineSettings(worker=WorkerSettings(start_timeout_s=0.01))
-    with pytest.raises(Exception, match="did not start"):
-        await WorkerProcess.start(command("stuck"), settings)
-
-
-async def test_a_busy_worker_ends_with_its_pipe() -> None:
-    async with directing() as director:
-        process = await asyncio.create_subprocess_exec(
-            *command(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
-        )
-        assert process.stdin is not None
-        process.stdin.write(pipe.frame_to_worker(START))
-        process.stdin.write(pipe.frame_to_worker(Run("1", director.request("a"), "/nowhere")))
-        call = await director.call("a")
-        call.order("hang")
-        process.stdin.close()
-        await call.over()
-        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
-
-
-PARENT = """
-import asyncio, sys
-from engine.process import WorkerProcess
-from engine.pipe import Run
-from engine.jobs import ComposeRequest
-from engine.settings import EngineSettings
-
-async def main():
-    address, *command = sys.argv[1:]
-    child = await WorkerProcess.start(command, EngineSettings())
-    child.send(Run("1", ComposeRequest(f"{address}|stuck"), "/nowhere"))
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("while_", ["loading", "working"])
-async def test_a_worker_dies_with_its_parent(while_: str) -> None:
-    """While it loads it does not read the pipe, so there it is the kernel that ends it."""
-    async with directing() as director:
-        line = command("stuck", director.address) if while_ == "loading" else command()
-        parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, director.address, *line)
-        try:
-            call = await director.call("stuck")
-            if while_ == "working":
-                call.order("hang")
-        finally:
-            parent.kill()
-            await parent.wait()
-        await call.over()
