@@ -27,20 +27,16 @@ class Box:
         """The middle, (x, y)."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
-    def gap(self, point: tuple[float, float]) -> float:
-        """Return the distance from the box to a point."""
-        x, y = point
-        return math.hypot(max(self.left - x, x - self.right, 0.0), max(self.top - y, y - self.bottom, 0.0))
+    def gap(self, other: Box) -> float:
+        """Return the distance between both."""
+        across = max(self.left - other.right, other.left - self.right, 0.0)
+        return math.hypot(across, max(self.top - other.bottom, other.top - self.bottom, 0.0))
 
     def overlap(self, other: Box) -> float:
         """Return the shared area."""
         wide = min(self.right, other.right) - max(self.left, other.left)
         high = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0.0, wide) * max(0.0, high)
-
-    def outside(self, frame: Box) -> float:
-        """Return the area that sticks out of the frame."""
-        return (self.right - self.left) * (self.bottom - self.top) - self.overlap(frame)
 
 
 def spread(centres: Sequence[float], widths: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -77,35 +73,34 @@ def clusters(points: Sequence[tuple[float, float]], reach: float) -> list[list[i
 
 
 def place(
-    anchor: tuple[float, float],
+    beside: Box,
     size: tuple[float, float],
     away: float,
     taken: Sequence[Box],
     avoided: Sequence[Box],
     frame: Box,
-    rings: int = 3,
+    rings: int = 4,
 ) -> tuple[Box, float]:
-    """Return the best box of that size around a point, and the area of `taken` or of the outside that it covers.
+    """Return the best place for a label of that size beside a box, and the area of `taken` that it covers there.
 
     Tried are sides and corners and some shifts of them, kept within the frame, in `rings` distances from `away` on. Of
-    boxes that cover nothing taken the one wins that covers least of what is to be `avoided` and lies nearest.
+    places that cover nothing taken the one wins that covers least of what is to be `avoided` and lies nearest.
     """
-    x, y = anchor
     wide, high = size
+    x, y = beside.centre
     boxes = []
-    for far in (away, away * 1.5, away * 2.2)[:rings]:
-        sides = [(x + far, y - high / 2), (x - far - wide, y - high / 2)]
-        for top in (y + far, y - far - high):
-            sides += [(x - wide * share, top) for share in (0.5, 0.0, 1.0, 0.25, 0.75)]
-        corners = [(left, top) for left in (x + far, x - far - wide) for top in (y + 3, y - 3 - high)]
-        for left, top in sides + corners:
-            left, top = (
-                max(frame.left, min(left, frame.right - wide)),
-                max(frame.top, min(top, frame.bottom - high)),
-            )
-            boxes.append(Box(left, top, left + wide, top + high))
-    hard = [sum(box.overlap(other) for other in taken) + 4 * box.outside(frame) for box in boxes]
-    soft = [sum(box.overlap(other) for other in avoided) + _DISTANCE_COST * box.gap(anchor) for box in boxes]
+    for far in (away, away + 10, away + 25, away + 50)[:rings]:
+        right, left = beside.right + far, beside.left - far - wide
+        below, above = beside.bottom + far, beside.top - far - high
+        places = [(right, y - high / 2), (left, y - high / 2)]
+        places += [(x - wide * share, top) for top in (below, above) for share in (0.5, 0.0, 1.0, 0.25, 0.75)]
+        places += [(start, top) for start in (right, left) for top in (y + 3, y - 3 - high)]
+        for start, top in places:
+            start = max(frame.left, min(start, frame.right - wide))
+            top = max(frame.top, min(top, frame.bottom - high))
+            boxes.append(Box(start, top, start + wide, top + high))
+    hard = [sum(box.overlap(other) for other in taken) for box in boxes]
+    soft = [sum(box.overlap(other) for other in avoided) + _DISTANCE_COST * box.gap(beside) for box in boxes]
     best = min(range(len(boxes)), key=lambda i: (hard[i], soft[i]))
     return boxes[best], hard[best]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,8 @@ from engine.drawing.labels import Box, along, clusters, place
 from engine.drawing.scene import GRID, INK, MUTED, PANEL, PAPER, Scene, blend
 
 _FRAME = Box(838, 166, 1156, 484)
+_NEAR = 26.0
+"""Pixels within which beats share one pill with their numbers."""
 _MAY_CROSS = 250.0
 """Square pixels of the path that a word may cover; a word that would cover more is left to its number."""
 
@@ -47,42 +51,54 @@ class Plane:
             self.canvas.line([x for x, _ in places], [y for _, y in places], colour, wide, z=5)
         pills = self._pills(places)
         dots = [Box(x - 7, y - 7, x + 7, y + 7) for x, y in answers]
-        self._labels(places, list(pills.values()), [*along(places, 5), *dots], set(pills))
+        self._labels(pills, [*along(places, 5), *dots])
 
     def _pills(self, places: list[tuple[float, float]]) -> dict[int, Box]:
-        """Draw the beats' numbers, those of neighbouring points together; return the pills by their first beat."""
-        pills = {}
-        for group in clusters(places, 26):
-            x, y = places[group[0]]
-            numbers = beat_numbers(group)
-            half = max(15.0, typography.width(numbers, 20) / 2 + 9)
-            pills[group[0]] = Box(x - half, y - 15, x + half, y + 15)
-            self.canvas.box(pills[group[0]], self.scene.colours[group[0]], radius=14.9, edge=PAPER, z=7)
-            self.canvas.text(x, y, numbers, 20, PAPER, align="center", weight=0.7)
-        return pills
+        """Draw the beats' numbers, those of neighbouring points together; return each beat's pill."""
+        groups = clusters(places, _NEAR)
+        while True:  # a pill of several numbers is wide: whatever it would cover joins it
+            pills = [self._pill(places[group[0]], group) for group in groups]
+            touching = next((pair for pair in combinations(range(len(pills)), 2) if _touch(pills, pair)), None)
+            if touching is None:
+                break
+            joined = sorted(groups[touching[0]] + groups[touching[1]])
+            groups = sorted([group for i, group in enumerate(groups) if i not in touching] + [joined])
+        for group, pill in zip(groups, pills, strict=True):
+            self.canvas.box(pill, self.scene.colours[group[0]], radius=14.9, edge=PAPER, z=7)
+            self.canvas.text(*pill.centre, beat_numbers(group), 20, PAPER, align="center", weight=0.7)
+        return {i: pill for group, pill in zip(groups, pills, strict=True) for i in group}
 
-    def _labels(self, places: list[tuple[float, float]], taken: list[Box], avoided: list[Box], alone: set[int]) -> None:
+    def _pill(self, at: tuple[float, float], group: list[int]) -> Box:
+        half = max(15.0, typography.width(beat_numbers(group), 20) / 2 + 9)
+        x = max(_FRAME.left + half, min(at[0], _FRAME.right - half))
+        return Box(x - half, at[1] - 15, x + half, at[1] + 15)
+
+    def _labels(self, pills: dict[int, Box], avoided: list[Box]) -> None:
         """Write start, end, and as many of the other words as find a free place."""
-        last, size = len(places) - 1, 22
-        written: set[str] = set()
+        last, size = len(pills) - 1, 22
+        taken, named = list(dict.fromkeys(pills.values())), set[Box]()
         for i in dict.fromkeys([0, last, *range(last)]):
             tag = self.scene.says["start"] if i == 0 else self.scene.says["end"] if i == last else ""
-            if not tag and (i not in alone or self.scene.words[i] in written):
+            if not tag and pills[i] in named:
                 continue
             text = typography.wrap(tag + self.scene.words[i], 175, size)
             lines = text.split("\n")
             room = (max(typography.width(line, size) for line in lines) + 6, size * LINE_SPACING * len(lines))
-            box, covered = place(places[i], room, 20, taken, avoided, _FRAME, rings=3 if tag else 1)
+            box, covered = place(pills[i], room, 4, taken, avoided, _FRAME, rings=4 if tag else 1)
             crossed = sum(box.overlap(other) for other in avoided)
             if tag or (covered == 0 and crossed < _MAY_CROSS):
                 self.canvas.text(*box.centre, text, size, INK, align="center", halo=PAPER, weight=0.5)
                 taken.append(box)
-                written.add(self.scene.words[i])
+                named.add(pills[i])
 
     def _at(self, point: NDArray[np.float64]) -> tuple[float, float]:
         x, y = np.clip(point / self.scene.reach, -1, 1)
         half = (_FRAME.right - _FRAME.left) / 2
         return float(_FRAME.left + half * (1 + x)), float(_FRAME.top + half * (1 - y))
+
+
+def _touch(pills: list[Box], pair: tuple[int, int]) -> bool:
+    return pills[pair[0]].overlap(pills[pair[1]]) > 0
 
 
 def beat_numbers(indices: list[int]) -> str:

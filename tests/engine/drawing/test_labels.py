@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from engine.drawing.labels import Box, along, clusters, place, spread
 
 FRAME = Box(0, 0, 300, 300)
+POINT = Box(100, 150, 100, 150)
 
 
 def test_labels_with_room_stay_where_they_are() -> None:
@@ -37,27 +38,35 @@ def test_near_points_share_a_group() -> None:
 
 
 def test_a_free_label_stands_to_the_right() -> None:
-    box, covered = place((100, 150), (60, 20), 15, [], [], FRAME)
+    box, covered = place(POINT, (60, 20), 15, [], [], FRAME)
     assert (box.left, box.centre[1], covered) == (115, 150, 0)
 
 
 def test_a_label_goes_round_what_is_taken_and_what_is_to_be_avoided() -> None:
     right, left = Box(110, 130, 200, 170), Box(0, 130, 90, 170)
     below = Box(60, 165, 140, 300)
-    box, covered = place((100, 150), (60, 20), 15, [right, left], [below], FRAME)
+    box, covered = place(POINT, (60, 20), 15, [right, left], [below], FRAME)
     assert covered == 0
     assert box.bottom <= 135
 
 
 def test_a_label_stays_within_the_frame() -> None:
-    box, _ = place((295, 5), (80, 20), 15, [Box(280, 0, 300, 20)], [], FRAME)
+    box, covered = place(Box(280, 0, 300, 20), (80, 20), 4, [Box(280, 0, 300, 20)], [], FRAME)
     assert box.left >= 0
     assert box.right <= 300
     assert box.top >= 0
+    assert covered == 0
+
+
+def test_labels_keep_their_distance_from_a_wide_box() -> None:
+    wide = Box(50, 140, 150, 160)
+    box, covered = place(wide, (60, 20), 4, [wide], [], FRAME)
+    assert (box.left, covered) == (154, 0)
+    assert box.gap(wide) == 4
 
 
 def test_a_label_without_a_free_place_says_so() -> None:
-    _, covered = place((150, 150), (60, 20), 15, [FRAME], [], FRAME)
+    _, covered = place(POINT, (60, 20), 15, [FRAME], [], FRAME)
     assert covered == pytest.approx(60 * 20)
 
 
