@@ -251,20 +251,25 @@ def decode(request: dict[str, Any], file: BinaryIO, out: BinaryIO, tell: Tell) -
     return {"title": title, "codec": stream.codec_context.name, "channels": channels, "samples": samples}
 
 
+def answer(request: dict[str, Any], file: BinaryIO, out: BinaryIO, tell: Tell) -> dict[str, Any]:
+    """Do as `decode`, and say what goes wrong as a code with facts."""
+    try:
+        return decode(request, file, out, tell)
+    except Refused as refusal:
+        return {"refused": refusal.code, **refusal.facts}
+    except av.error.FFmpegError as error:
+        return {"refused": "damaged", "detail": str(error)[:500]}
+    except OSError as error:
+        return {"refused": "write", "errno": error.errno or 0}
+    except Exception as error:  # PyAV meets odd files with ValueError, KeyError, MemoryError and others
+        return {"refused": "damaged", "detail": f"{type(error).__name__}: {error}"[:500]}
+
+
 def _work(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
     close_doors()
     av.logging.set_level(None)
     with io.FileIO(0, "rb", closefd=False) as file, os.fdopen(int(request["out"]), "wb", 1 << 20) as out:
-        try:
-            return decode(request, file, out, tell)
-        except Refused as refusal:
-            return {"refused": refusal.code, **refusal.facts}
-        except OSError as error:
-            if isinstance(error, av.error.FFmpegError):
-                return {"refused": "damaged", "detail": str(error)[:500]}
-            return {"refused": "write", "errno": error.errno or 0}
-        except Exception as error:  # PyAV meets odd files with ValueError, KeyError, MemoryError and others
-            return {"refused": "damaged", "detail": f"{type(error).__name__}: {error}"[:500]}
+        return answer(request, file, out, tell)
 
 
 if __name__ == "__main__":

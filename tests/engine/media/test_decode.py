@@ -65,14 +65,18 @@ def check_tone(recording: Recording, seconds: float = 4.0) -> None:
 
 
 @pytest.mark.parametrize(("format", "subtype", "rate_hz", "channels"), SOUNDFILE)
-def test_every_pcm_kind(tmp_path: Path, play: Play, format: str, subtype: str, rate_hz: int, channels: int) -> None:
+def test_every_pcm_kind(
+    tmp_path: Path, play_here: Play, format: str, subtype: str, rate_hz: int, channels: int
+) -> None:
     path = by_soundfile(tmp_path / "music", tone(4, rate_hz, channels), rate_hz, format, subtype)
-    check_tone(play(path))
+    check_tone(play_here(path))
 
 
 @pytest.mark.parametrize(("container", "codec", "rate_hz", "channels"), PYAV)
-def test_every_coded_kind(tmp_path: Path, play: Play, container: str, codec: str, rate_hz: int, channels: int) -> None:
-    check_tone(play(by_av(tmp_path / "music", tone(4, rate_hz, channels), rate_hz, container, codec)))
+def test_every_coded_kind(
+    tmp_path: Path, play_here: Play, container: str, codec: str, rate_hz: int, channels: int
+) -> None:
+    check_tone(play_here(by_av(tmp_path / "music", tone(4, rate_hz, channels), rate_hz, container, codec)))
 
 
 @pytest.mark.parametrize(
@@ -101,47 +105,47 @@ def test_a_name_that_looks_like_an_option_or_an_address(tmp_path: Path, play: Pl
         check_tone(play(by_soundfile(tmp_path / name, tone())))
 
 
-def test_a_link_to_a_file_is_followed(tmp_path: Path, play: Play) -> None:
+def test_a_link_to_a_file_is_followed(tmp_path: Path, play_here: Play) -> None:
     by_soundfile(tmp_path / "real.wav", tone())
     (tmp_path / "link.wav").symlink_to("real.wav")
-    check_tone(play(tmp_path / "link.wav"))
+    check_tone(play_here(tmp_path / "link.wav"))
 
 
-def test_hash_is_of_the_file(tmp_path: Path, play: Play) -> None:
+def test_hash_is_of_the_file(tmp_path: Path, play_here: Play) -> None:
     path = by_soundfile(tmp_path / "a.wav", tone())
-    assert play(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert play_here(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("channels", [2, 6, 8])
-def test_full_scale_stays_full_scale(tmp_path: Path, play: Play, channels: int) -> None:
+def test_full_scale_stays_full_scale(tmp_path: Path, play_here: Play, channels: int) -> None:
     path = by_soundfile(tmp_path / "a.wav", tone(4, 48_000, channels) * 1.9, 48_000, subtype="FLOAT")
-    assert float(np.abs(play(path).samples).max()) == pytest.approx(0.95, abs=0.02)
+    assert float(np.abs(play_here(path).samples).max()) == pytest.approx(0.95, abs=0.02)
 
 
-def test_channels_are_averaged(tmp_path: Path, play: Play) -> None:
+def test_channels_are_averaged(tmp_path: Path, play_here: Play) -> None:
     one_side = tone(4, 22_050, 2)
     one_side[:, 1] = 0
     path = by_soundfile(tmp_path / "a.wav", one_side, 22_050, subtype="FLOAT")
-    np.testing.assert_allclose(play(path).samples, one_side[:, 0] / 2, atol=1e-6)
+    np.testing.assert_allclose(play_here(path).samples, one_side[:, 0] / 2, atol=1e-6)
 
 
-def test_opposite_phase_is_not_silence(tmp_path: Path, play: Play) -> None:
+def test_opposite_phase_is_not_silence(tmp_path: Path, play_here: Play) -> None:
     samples = tone(4, 44_100, 2)
     samples[:, 1] *= -1
-    check_tone(play(by_soundfile(tmp_path / "a.flac", samples, format="FLAC")))
+    check_tone(play_here(by_soundfile(tmp_path / "a.flac", samples, format="FLAC")))
 
 
-def test_offset_is_taken_off_and_overs_are_turned_down(tmp_path: Path, play: Play) -> None:
-    check_tone(play(by_soundfile(tmp_path / "a.wav", tone() + 0.25, subtype="FLOAT")))
-    loud = play(by_soundfile(tmp_path / "b.wav", tone() * 3, subtype="FLOAT"))
+def test_offset_is_taken_off_and_overs_are_turned_down(tmp_path: Path, play_here: Play) -> None:
+    check_tone(play_here(by_soundfile(tmp_path / "a.wav", tone() + 0.25, subtype="FLOAT")))
+    loud = play_here(by_soundfile(tmp_path / "b.wav", tone() * 3, subtype="FLOAT"))
     assert float(np.abs(loud.samples).max()) == pytest.approx(1.0)
 
 
-def test_resampling_leaves_no_alias(tmp_path: Path, play: Play) -> None:
+def test_resampling_leaves_no_alias(tmp_path: Path, play_here: Play) -> None:
     """A loud 15 kHz tone cannot be said at 22.05 kHz: what folds back lies 60 dB below."""
     time = np.arange(4 * 44_100) / 44_100
     samples = (0.001 * np.sin(2 * np.pi * 440 * time) + 0.9 * np.sin(2 * np.pi * 15_000 * time)).astype(np.float32)
-    recording = play(by_soundfile(tmp_path / "a.wav", samples[:, None], subtype="FLOAT"))
+    recording = play_here(by_soundfile(tmp_path / "a.wav", samples[:, None], subtype="FLOAT"))
     second = recording.samples[ANALYSIS_RATE_HZ : 2 * ANALYSIS_RATE_HZ]
     spectrum = np.abs(np.fft.rfft(second * np.hanning(len(second)))) / (len(second) / 4)
     spectrum[430:450] = 0
@@ -159,19 +163,19 @@ def test_resampling_leaves_no_alias(tmp_path: Path, play: Play) -> None:
         (lambda p: by_av(p, tone(), 44_100, "ogg", "flac", title="Träume 夢"), "x.oga"),
     ],
 )
-def test_title_from_tags(tmp_path: Path, play: Play, make: Callable[[Path], Path], name: str) -> None:
-    assert play(make(tmp_path / name)).title == "Träume 夢"
+def test_title_from_tags(tmp_path: Path, play_here: Play, make: Callable[[Path], Path], name: str) -> None:
+    assert play_here(make(tmp_path / name)).title == "Träume 夢"
 
 
-def test_title_from_the_name(tmp_path: Path, play: Play) -> None:
+def test_title_from_the_name(tmp_path: Path, play_here: Play) -> None:
     path = by_soundfile(tmp_path / "a.wav", tone())
-    assert play(path, "My\u202e song.final.mp3").title == "My song.final"
-    assert play(path, "\u200b.mp3").title == "Untitled"
+    assert play_here(path, "My\u202e song.final.mp3").title == "My song.final"
+    assert play_here(path, "\u200b.mp3").title == "Untitled"
 
 
-def test_a_hostile_title_is_made_harmless(tmp_path: Path, play: Play) -> None:
+def test_a_hostile_title_is_made_harmless(tmp_path: Path, play_here: Play) -> None:
     path = by_av(tmp_path / "a.mp3", tone(), 44_100, "mp3", "libmp3lame", title="a\x1b[31m\u202e\r\nb" + "x" * 5_000)
-    title = play(path).title
+    title = play_here(path).title
     assert title.startswith("a[31m b") and len(title) == 200 and title.isprintable()
 
 

@@ -169,10 +169,10 @@ def test_what_is_no_sound_is_our_own_fault(tmp_path: Path, samples: Any) -> None
         encode(samples, 44_100, tmp_path / "a", "wav", TAGS)
 
 
-def test_what_we_write_we_can_read(tmp_path: Path, play: Play) -> None:
+def test_what_we_write_we_can_read(tmp_path: Path, play_here: Play) -> None:
     for format in FORMATS:
         encode(tone(4), 44_100, tmp_path / "a", format, TAGS)
-        recording = play(tmp_path / "a")
+        recording = play_here(tmp_path / "a")
         assert recording.title == TAGS.title and recording.duration_s == pytest.approx(4, abs=0.01)
 
 

@@ -211,25 +211,25 @@ def test_a_live_film_is_decoded_up_to_the_limit(tmp_path: Path, play: Play) -> N
     assert error.code == "too_long" and "10 s" in error.message
 
 
-def test_an_mp3_without_a_length_is_not_refused_by_a_guess(tmp_path: Path, play: Play) -> None:
+def test_an_mp3_without_a_length_is_not_refused_by_a_guess(tmp_path: Path, play_here: Play) -> None:
     """Variable bit rate without the Xing header: the quiet beginning makes FFmpeg guess several times the length."""
     samples = tone(20)
     samples[: 44_100 * 4] = 0
     samples[44_100 * 4 :] += np.random.default_rng(1).normal(0, 0.1, (len(samples) - 44_100 * 4, 2)).astype(np.float32)
     by_av(tmp_path / "a.mp3", samples, 44_100, "mp3", "libmp3lame", options={"write_xing": "0", "id3v2_version": "0"})
-    assert play(tmp_path / "a.mp3", max_seconds=21).duration_s == pytest.approx(20, abs=0.2)
-    assert refused(play, tmp_path / "a.mp3", max_seconds=15).code == "too_long"
+    assert play_here(tmp_path / "a.mp3", max_seconds=21).duration_s == pytest.approx(20, abs=0.2)
+    assert refused(play_here, tmp_path / "a.mp3", max_seconds=15).code == "too_long"
 
 
 @pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF, 0x7FFFFFFF, 100])
-def test_a_recorder_that_was_cut_off(tmp_path: Path, play: Play, claimed: int) -> None:
+def test_a_recorder_that_was_cut_off(tmp_path: Path, play_here: Play, claimed: int) -> None:
     """Streaming writers leave any number in the header; a small one hides the rest."""
     samples = (tone(5, 8_000, 1)[:, 0] * 32_767).astype("<i2").tobytes()
     (tmp_path / "a.wav").write_bytes(_wav_header(claimed) + samples)
     if claimed == 100:
-        assert refused(play, tmp_path / "a.wav").code == "too_short"
+        assert refused(play_here, tmp_path / "a.wav").code == "too_short"
     else:
-        assert play(tmp_path / "a.wav").duration_s == pytest.approx(5, abs=0.1)
+        assert play_here(tmp_path / "a.wav").duration_s == pytest.approx(5, abs=0.1)
 
 
 # --- damage ----------------------------------------------------------------------------------------------------
@@ -255,22 +255,22 @@ def heard(play: Play, path: Path) -> float | str:
     return recording.duration_s
 
 
-def test_a_cut_mp3_plays_to_its_cut(tmp_path: Path, play: Play) -> None:
+def test_a_cut_mp3_plays_to_its_cut(tmp_path: Path, play_here: Play) -> None:
     data = KINDS["mp3"](tmp_path / "a.mp3").read_bytes()
     for tenth in range(1, 10):
         path = tmp_path / "cut.mp3"
         path.write_bytes(data[: len(data) * tenth // 10])
-        result = heard(play, path)
+        result = heard(play_here, path)
         assert result == "too_short" if tenth <= 3 else result == pytest.approx(tenth, abs=0.2)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_cut_anywhere(tmp_path: Path, play: Play, kind: str) -> None:
+def test_cut_anywhere(tmp_path: Path, play_here: Play, kind: str) -> None:
     data = KINDS[kind](tmp_path / "whole").read_bytes()
     path = tmp_path / "cut"
     for permille in (1, 600, 990):
         path.write_bytes(data[: len(data) * permille // 1000])
-        result = heard(play, path)
+        result = heard(play_here, path)
         if kind == "m4a":  # its index stands at the end
             assert result in ("damaged", "not_audio", "empty_file")
         elif permille >= 600:
