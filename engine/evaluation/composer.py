@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import soxr
@@ -75,7 +76,7 @@ def hear_target(
 ) -> tuple[float, float]:
     """Return the mean (valence, arousal) heard in a piece that should stand at one point of the plane."""
     thirds = [seconds * k / 3 for k in range(4)]
-    beats = tuple(Beat(a, b, valence, arousal, "target") for a, b in zip(thirds, thirds[1:], strict=False))
+    beats = tuple(Beat(a, b, valence, arousal, "target") for a, b in pairwise(thirds))
     music = composer.compose(Brief("", beats, seconds, seed), silent)
     mono = soxr.resample(music.samples.mean(axis=1), music.rate_hz, ANALYSIS_RATE_HZ).astype(np.float32)
     return hearer.listen(mono).curve.mean_between(0.0, seconds)

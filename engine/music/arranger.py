@@ -90,7 +90,7 @@ def _chord_lengths(phrase: Phrase, meter: int, arousal: float, rng: Random) -> l
         split = meter == 4 and (
             (before_last and rng.random() < 0.4 + 0.3 * arousal)
             or (phrase.bars == 1 and phrase.cadence != "final")
-            or (arousal > 0.6 and bar == 1 and rng.random() < 0.3)
+            or (arousal > 0.6 and bar == 1 and phrase.bars > 2 and rng.random() < 0.3)
         )
         lengths += [meter / 2, meter / 2] if split else [float(meter)]
     return lengths

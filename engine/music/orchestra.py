@@ -69,7 +69,7 @@ _TABLE = (
     Instrument("english horn", 69, 52, 80, -20.6),
     Instrument("bassoon", 70, 34, 70, -21.9),
     Instrument("clarinet", 71, 50, 88, -19.6),
-    Instrument("flute", 73, 60, 96, -15.4),
+    Instrument("flute", 73, 66, 96, -15.4),
     Instrument("recorder", 74, 60, 90, -20.2),
     Instrument("pan flute", 75, 58, 88, -23.1),
     Instrument("square synth", 80, 40, 90, -27.0),

@@ -18,10 +18,7 @@ DRUM_CHANNEL = 9
 """General MIDI's percussion channel, counted from 0."""
 
 TAIL_S = 4.0
-"""Seconds rendered after the last event at most, so that the last notes ring out."""
-
-_SILENCE = 1e-5
-"""Amplitude (−100 dBFS) under which a tail is over."""
+"""Seconds rendered after the last event, so that the last notes ring out."""
 
 _MAX_VOICES = 192
 """Sounding samples at once; our densest tutti uses about 90."""
@@ -42,9 +39,9 @@ class Synth:
     def render(
         self, midi: bytes, rate_hz: int = 44_100, progress: Callable[[float], None] = lambda _: None
     ) -> NDArray[np.float32]:
-        """Return float32 [n, 2]: the Standard MIDI File `midi` from time 0 until the last note has rung out.
+        """Return float32 [n, 2]: the Standard MIDI File `midi` from time 0 to TAIL_S after its last event.
 
-        Peaks may exceed 1. Same MIDI, same bytes, whatever other threads do. The tail is at most TAIL_S long.
+        Peaks may exceed 1. Same MIDI, same bytes, whatever other threads do.
         `progress` is told the share done about every second of music; what it raises ends the rendering.
         Raises `UserError` when the SoundFont lacks a program that the MIDI file asks for.
         """
@@ -62,12 +59,8 @@ class Synth:
                 progress(now_s / length_s)
             done = _advance(player, out, done, round(now_s * rate_hz), rate_hz)
             self._play(player, message)
-        tail = done
-        while done < len(out):
-            start, done = done, _advance(player, out, done, min(done + rate_hz // 4, len(out)), rate_hz)
-            if np.abs(out[start:done]).max() < _SILENCE:
-                break
-        return out[: max(done, tail)]
+        _advance(player, out, done, len(out), rate_hz)
+        return out
 
     def _player(self, rate_hz: int) -> tinysoundfont.Synth:
         player = tinysoundfont.Synth(samplerate=rate_hz)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -91,7 +92,7 @@ def test_keys_stay_near_home_and_come_back(seed: int) -> None:
     assert keys[0].tonic == keys[-1].tonic  # both bright
     assert keys[0].is_major and keys[3].is_major
     assert not keys[1].is_major and not keys[2].is_major
-    for before, after in zip(keys, keys[1:], strict=False):
+    for before, after in pairwise(keys):
         assert len(set(before.scale) & set(after.scale)) >= 3
 
 

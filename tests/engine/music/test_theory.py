@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def test_chords_are_spelt_as_in_the_books(numeral: str, tonic: int, tones: tuple
 
 def test_modes_darken_one_tone_at_a_time() -> None:
     modes = list(MODES.values())
-    for brighter, darker in zip(modes, modes[1:], strict=False):
+    for brighter, darker in pairwise(modes):
         assert sum(brighter) - sum(darker) == 1
 
 
@@ -72,7 +74,7 @@ def test_voicings_hold_the_chord_within_range(here: Chord, voices: int, centre: 
     assert len(shape) == voices
     assert list(shape) == sorted(set(shape))
     assert {pitch % 12 for pitch in shape} <= set(here.tones)
-    assert 40 <= shape[0] and shape[-1] <= 80
+    assert shape[0] >= 40 and shape[-1] <= 80
     # The third tells major from minor, and must not be lost.
     assert here.tones[1] in {pitch % 12 for pitch in shape}
 
