@@ -14,6 +14,8 @@ from engine.drawing.scene import AROUSAL, DASHES, GRID, INK, MUTED, PANEL, PAPER
 _LEFT, _RIGHT, _TOP = 44, 780, 236
 _BOTTOM_ALONE, _BOTTOM_OVER_WORDS = 526, 478
 """Lower edge of the plot without and with a row of words below."""
+_ASIDE = 11
+"""Pixels by which two marks at nearly the same height move apart."""
 _SAMPLE = 3 * DASHES[0] + 2 * DASHES[1]
 """Length of a line in the legend: whole dashes."""
 
@@ -119,8 +121,10 @@ class Timeline:
     def _marks(self) -> None:
         for beat, pair in zip(self.scene.beats, self.scene.story.tolist(), strict=True):
             x = self._x((beat.start_s + beat.end_s) / 2)
-            for (shape, colour), value in reversed(list(zip(SHAPES, pair, strict=True))):
-                self._mark(x, self._y(value), shape, colour)
+            valence, arousal = (self._y(value) for value in pair)
+            aside = _ASIDE if abs(valence - arousal) < 2 * _ASIDE else 0  # neither may hide the other
+            for (shape, colour), place, y in zip(SHAPES, (x - aside, x + aside), (valence, arousal), strict=True):
+                self._mark(place, y, shape, colour)
 
     def _mark(self, x: float, y: float, shape: Shape, colour: str) -> None:
         size = 17 if shape == "o" else 13

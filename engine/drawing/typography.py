@@ -5,6 +5,7 @@ Not thread-safe, as nothing that touches matplotlib is: callers hold `LOCK`.
 
 from __future__ import annotations
 
+import re
 import threading
 import unicodedata
 from functools import cache
@@ -22,6 +23,8 @@ MISSING = "□"
 
 _FIRST_WIDE = 0x2E80
 """From here on characters are East Asian ones."""
+_WESTERN_ELLIPSIS = re.compile(r"(?<![\u2e80-\uffef…])…+")
+"""Our … is a Chinese one, at half height and as wide as a Han character."""
 _FONT = Path(__file__).parent.parent / "assets" / "fonts" / "TuneTaleSansTC-Regular.otf"
 _FALLBACK = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 """Comes with matplotlib; has Greek, Cyrillic, Hebrew, Arabic and many signs."""
@@ -55,7 +58,8 @@ def clean(text: str) -> str:
     of several parts leaves one □ for each visible part.
     """
     kept = []
-    for character in unicodedata.normalize("NFC", " ".join(text.split())):
+    line = _WESTERN_ELLIPSIS.sub("...", unicodedata.normalize("NFC", " ".join(text.split())))
+    for character in line:
         if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") or 0xFE00 <= ord(character) <= 0xFE0F:
             continue
         kept.append(character if ord(character) in _known() else MISSING)
@@ -99,7 +103,7 @@ def cut(text: str, room: float, pixels: float) -> str:
 
 def _shortened(text: str, length: int) -> str:
     start = text[:length].rstrip()
-    return start + ("…" if start and ord(start[-1]) >= _FIRST_WIDE else "...")  # our … is as wide as a Han character
+    return start + ("…" if start and ord(start[-1]) >= _FIRST_WIDE else "...")
 
 
 def cut_to(text: str, length: int) -> str:

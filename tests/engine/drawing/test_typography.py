@@ -21,6 +21,8 @@ def test_every_emotion_word_can_be_drawn_in_chinese() -> None:
         ("two\nlines\t here ", "two lines here"),
         ("Привет, שלום, مرحبا", "Привет, שלום, مرحبا"),
         ("a\u202eb\u200d\ufe0fc", "abc"),
+        ("the train…", "the train..."),
+        ("火車……", "火車……"),
         ("rocket 🚀!", "rocket □!"),
         ("👩\u200d👩\u200d👧", "□□□"),
         ("e\u0301", "é"),
