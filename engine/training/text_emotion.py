@@ -13,7 +13,7 @@ import argparse
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -27,6 +27,7 @@ from engine.emotion.encoder import EMBEDDED, Encoder, load_encoder
 from engine.emotion.regressor import OUTPUTS, Regressor, RegressorConfig, fast_dtype, read_layers, save_regressor
 from engine.errors import UserError
 from engine.evaluation.metrics import Score, pearson_r, score
+from engine.training.steps import Schedule, Steps, batches
 from engine.training.text_data import EmoBank, LabelledTexts, read_emobank, read_goemotions
 
 Variant = Literal["adapter", "emobank", "frozen"]
@@ -37,8 +38,6 @@ _TASKS = 9
 """Valence, arousal, dominance by everybody, by readers, by writers."""
 _SIDE_WEIGHT = 0.5
 """Weight of the readers' and the writers' view in the loss; the ratings of everybody weigh 1."""
-_POOL = 16
-"""Batches are cut from shuffled pools of so many batches, sorted by length: little padding, still random."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,11 @@ class Recipe:
     max_tokens: int = 128
     multilingual: bool = False
     document_split: bool = False
-    """Hold out whole documents of the train part instead of using the official dev part (for reporting only)."""
+    """Hold out a fifth of the documents instead of the official dev part (for reporting only)."""
+
+    def schedule(self, rate: float) -> Schedule:
+        """Return how the weights move at the highest learning rate `rate`."""
+        return Schedule(rate, self.weight_decay, self.warm_up, self.averaging)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +110,14 @@ def train(
 
     best, best_state, history = -math.inf, {}, []
     lengths = np.array([len(one) for one in ids])
-    steps = _Steps(model, recipe.rate, recipe, recipe.epochs * math.ceil(len(train_rows) / recipe.batch))
+    steps = Steps(
+        model.named_parameters(),
+        recipe.schedule(recipe.rate),
+        recipe.epochs * math.ceil(len(train_rows) / recipe.batch),
+    )
     for epoch in range(recipe.epochs):
         started = time.monotonic()
+        model.train()
         mean_loss = steps.run(loss, batches(train_rows, lengths, recipe.batch, rng))
         with steps.averaged():
             guesses = inputs.predict_all(dev_rows)
@@ -136,22 +144,6 @@ def train(
 def tokenize(encoder: Encoder, texts: Sequence[str]) -> list[list[int]]:
     """Return the token ids of each text, cut at the encoder's limit."""
     return [encoding.ids for encoding in encoder.tokenizer.encode_batch_fast(list(texts))]
-
-
-def batches(
-    rows: NDArray[np.intp], lengths: NDArray[np.intp], size: int, rng: np.random.Generator
-) -> Iterator[NDArray[np.intp]]:
-    """Yield every one of `rows` once, in random batches of at most `size` rows of like length."""
-    order = rng.permutation(rows)
-    pool = size * _POOL
-    cut = [
-        chunk[start : start + size]
-        for first in range(0, len(order), pool)
-        for chunk in [sorted(order[first : first + pool], key=lambda row: int(lengths[row]))]
-        for start in range(0, len(chunk), size)
-    ]
-    for index in rng.permutation(len(cut)):
-        yield np.array(cut[index], dtype=np.intp)
 
 
 class _Inputs:
@@ -197,74 +189,6 @@ class _Inputs:
         return result.clone()
 
 
-class _Steps:
-    """AdamW with a warm-up and a cosine decay of the rate, and a running mean of the weights (as in Polyak 1992)."""
-
-    def __init__(
-        self, model: nn.Module, rate: float, recipe: Recipe, total: int, extra: nn.Module | None = None
-    ) -> None:
-        self.model, self.recipe = model, recipe
-        self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        every = [*self.parameters.values(), *(extra.parameters() if extra else ())]
-        matrices, vectors = [p for p in every if p.ndim > 1], [p for p in every if p.ndim <= 1]
-        self.every = every
-        self.optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-            lr=rate,
-        )
-        warm = max(1, round(total * recipe.warm_up))
-
-        def share(step: int) -> float:
-            done = max(0, step - warm) / max(1, total - warm)
-            return min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * done)))
-
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, share)
-        self.mean = {name: p.detach().clone() for name, p in self.parameters.items()}
-        self.count = 0
-
-    def run(self, loss: Callable[[NDArray[np.intp]], Tensor], rows: Iterator[NDArray[np.intp]]) -> float:
-        """Take one step per batch; return the mean loss."""
-        self.model.train()
-        total, count = 0.0, 0
-        for batch in rows:
-            value = loss(batch)
-            self.optimizer.zero_grad()
-            torch.autograd.backward(value)
-            nn.utils.clip_grad_norm_(self.every, 1.0)
-            self.optimizer.step()
-            self.scheduler.step()
-            self._average()
-            total, count = total + float(value.detach()), count + 1
-        return total / count
-
-    def _average(self) -> None:
-        self.count += 1
-        decay = min(self.recipe.averaging, self.count / (self.count + 9))  # a young mean follows quickly
-        for name, parameter in self.parameters.items():
-            self.mean[name].lerp_(parameter.detach(), 1 - decay)
-
-    def averaged(self) -> _Swapped:
-        """Return a context in which the model has the mean weights."""
-        return _Swapped(self.parameters, self.mean)
-
-
-class _Swapped:
-    def __init__(self, parameters: dict[str, nn.Parameter], others: dict[str, Tensor]) -> None:
-        self.parameters, self.others = parameters, others
-
-    def __enter__(self) -> None:
-        self.kept = {name: p.detach().clone() for name, p in self.parameters.items()}
-        self._set(self.others)
-
-    def __exit__(self, *_: object) -> None:
-        self._set(self.kept)
-
-    def _set(self, values: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(values[name])
-
-
 def _learn_labels(
     model: Regressor,
     encoder: Encoder,
@@ -285,11 +209,15 @@ def _learn_labels(
 
     rows, lengths = np.arange(len(ids)), np.array([len(one) for one in ids])
     size = 2 * recipe.batch  # comments are short
-    steps = _Steps(
-        model, recipe.auxiliary_rate, recipe, recipe.auxiliary_epochs * math.ceil(len(rows) / size), extra=last
+    steps = Steps(
+        model.named_parameters(),
+        recipe.schedule(recipe.auxiliary_rate),
+        recipe.auxiliary_epochs * math.ceil(len(rows) / size),
+        extra=last.parameters(),
     )
     for epoch in range(recipe.auxiliary_epochs):
         started = time.monotonic()
+        model.train()
         value = steps.run(loss, batches(rows, lengths, size, rng))
         spent = time.monotonic() - started
         say(f"labels, epoch {epoch + 1}/{recipe.auxiliary_epochs}: loss {value:.4f}, {spent:.0f} s")

@@ -12,8 +12,9 @@ from engine.emotion.regressor import WEIGHTS_FILE
 from engine.emotion.text import TextEmotion
 from engine.errors import UserError
 from engine.training import __main__ as command
+from engine.training.steps import batches
 from engine.training.text_data import read_emobank, read_goemotions
-from engine.training.text_emotion import Recipe, batches, table, train
+from engine.training.text_emotion import Recipe, table, train
 from tests.fakes.tiny_encoder import save_tiny_encoder
 
 GOOD, BAD, PLAIN = (
