@@ -9,7 +9,7 @@ from db.rows import JobRow, LaneRow, WaitingRow
 _JOB = (
     "SELECT job.id, job.kind, job.version, job.args, job.person_id, job.chat_id, person.platform, person.key, chat.key,"
     " job.reply_to, job.state, job.attempt, job.crashes, job.transients, job.lease, job.lease_until, job.deadline,"
-    " job.created, job.error_code, job.error_message, job.incident"
+    " job.created, job.error_code, job.error_message, job.fault, job.incident"
     " FROM job JOIN person ON person.id = job.person_id JOIN chat ON chat.id = job.chat_id WHERE "
 )
 
@@ -60,13 +60,13 @@ DONE = (
 # A job that failed and will be tried again.
 AGAIN = (
     "UPDATE job SET state = 'queued', run_after = ?, crashes = ?, transients = ?,"
-    " error_code = ?, error_message = ?, incident = ?,"
+    " error_code = ?, error_message = ?, fault = ?, incident = ?,"
     " lease = NULL, lease_until = NULL, deadline = NULL WHERE lease = ?"
 )
 # A job that failed for good.
 DEAD = (
     "UPDATE job SET state = 'dead', ended = ?, crashes = ?, transients = ?,"
-    " error_code = ?, error_message = ?, incident = ?,"
+    " error_code = ?, error_message = ?, fault = ?, incident = ?,"
     " lease = NULL, lease_until = NULL, deadline = NULL WHERE lease = ?"
 )
 # A running job whose worker was told to stop: the attempt does not count.
@@ -184,7 +184,7 @@ def dead(conn: sqlite3.Connection, job: JobRow, now: float) -> None:
 
 
 def _failure(job: JobRow) -> tuple[object, ...]:
-    return job.crashes, job.transients, job.error_code, job.error_message, job.incident, job.lease
+    return job.crashes, job.transients, job.error_code, job.error_message, job.fault, job.incident, job.lease
 
 
 def release(conn: sqlite3.Connection, lease: str) -> bool:

@@ -18,7 +18,7 @@ TAKE = "UPDATE outbox SET state = 'sending', holder = ?, attempt = attempt + 1 W
 # An answer with what its job ended in.
 READ = (
     "SELECT outbox.id, job.id, outbox.nonce, outbox.attempt, outbox.platform, person.key, chat.key, job.reply_to,"
-    " job.attempt, job.result, job.error_code, job.error_message, job.incident"
+    " job.attempt, job.result, job.error_code, job.error_message, job.fault, job.incident"
     " FROM outbox JOIN job ON job.id = outbox.job_id JOIN person ON person.id = job.person_id"
     " JOIN chat ON chat.id = job.chat_id WHERE outbox.id = ?"
 )

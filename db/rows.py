@@ -29,6 +29,7 @@ class JobRow:
     created: float
     error_code: str | None
     error_message: str | None
+    fault: str | None
     incident: str | None
 
 
@@ -68,6 +69,7 @@ class AnswerRow:
     result: str | None
     error_code: str | None
     error_message: str | None
+    fault: str | None
     incident: str | None
 
 

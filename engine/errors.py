@@ -12,12 +12,17 @@ Everything else is our own fault: the person sees an incident id, the log holds 
 from __future__ import annotations
 
 import secrets
+from typing import Literal
+
+Fault = Literal["asker", "outside", "ours"]
+"""Who can do something about an error: the person who asked, time or somebody else, or we."""
 
 
 class TuneTaleError(Exception):
     """Base of all expected errors: `code` names the case for programs, `message` is one clear sentence for people."""
 
     code = "error"
+    fault: Fault = "ours"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
@@ -29,12 +34,14 @@ class UserError(TuneTaleError):
     """The request cannot be met; the sentence says what to do instead."""
 
     code = "bad_input"
+    fault = "asker"
 
 
 class Transient(TuneTaleError):
     """Something outside failed that may work again shortly."""
 
     code = "transient"
+    fault = "outside"
 
 
 class Crashed(TuneTaleError):

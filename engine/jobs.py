@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from engine.errors import Fault
+
 Language = Literal["en", "zh-TW"]
 AudioFormat = Literal["ogg", "mp3", "wav", "flac"]
 
@@ -355,4 +357,5 @@ class Answer:
     folder: str | None = None
     error_code: str | None = None
     error_message: str | None = None
+    fault: Fault | None = None
     incident: str | None = None

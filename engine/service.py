@@ -15,7 +15,6 @@ from engine.queue import Queue
 from engine.settings import EngineSettings
 from engine.supervisor import Supervisor
 
-
 POLICY = Policy()
 """The limits of a server that many people share."""
 

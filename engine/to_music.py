@@ -62,7 +62,9 @@ def to_music(
     with watch("check"):
         curve = _hear(music, stages)
         heard = heard_in(curve, beats)
-        alignment = align(beats_array(beats), heard, durations(beats), stages.bank, seed, stages.music_emotion.name)
+        alignment = align(
+            beats_array(beats), heard, durations(beats), stages.bank, seed, stages.music_emotion.name, story="wanted"
+        )
     report("draw", 0.0)
     with watch("draw"):
         card = Card(

@@ -19,7 +19,7 @@ from db import jobs, outbox, pairs, people
 from db.rows import AnswerRow, JobRow
 from engine import folders
 from engine import policy as decide
-from engine.errors import Crashed, TuneTaleError, incident_id
+from engine.errors import Crashed, Fault, TuneTaleError, incident_id
 from engine.jobs import (
     SCHEMA,
     Alignment,
@@ -181,6 +181,7 @@ def _settle(
         transients=verdict.transients,
         error_code=error.code,
         error_message=error.message,
+        fault=error.fault,
         incident=incident,
     )
     if verdict.state == "queued":
@@ -217,13 +218,21 @@ def answer(row: AnswerRow, terms: Terms) -> Answer:
     """Return a row as an answer; a result that can no longer be read is an error, and the others do not wait for it."""
     bare = Answer(row.id, row.job_id, _asker(row), row.nonce, row.attempt)
     if row.result is None:
-        return replace(bare, error_code=row.error_code, error_message=row.error_message, incident=row.incident)
+        return replace(
+            bare,
+            error_code=row.error_code,
+            error_message=row.error_message,
+            fault=cast(Fault, row.fault),
+            incident=row.incident,
+        )
     try:
         result = result_from_json(row.result)
     except ValidationError:
         incident = incident_id()
         log.exception("incident %s: the result of job %d cannot be read", incident, row.job_id)
-        return replace(bare, error_code=UNREADABLE.code, error_message=UNREADABLE.message, incident=incident)
+        return replace(
+            bare, error_code=UNREADABLE.code, error_message=UNREADABLE.message, fault="ours", incident=incident
+        )
     return replace(bare, result=result, folder=str(terms.folder_of(row.job_id, row.job_attempt)))
 
 

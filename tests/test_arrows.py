@@ -17,7 +17,7 @@ MAIN = ("bot.__main__", "bot.console.main", "engine.service", "engine.supervisor
 """What the main process is made of."""
 HEAVY = ("torch", "transformers", "librosa", "numba", "av", "yt_dlp", "matplotlib", "sklearn")
 """What the main process never imports: slow to load, or exposed to hostile input."""
-STORE = ("aiosqlite", "sqlite3", "db", "engine.queue", "engine.service", "bot")
+STORE = ("aiosqlite", "db", "engine.queue", "engine.service", "bot")
 """What a child never imports: it has no store and no people."""
 BOT_MAY_USE_DB = {"votes", "people", "settings", "audit", "outbox", "pairs"}
 

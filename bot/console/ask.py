@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +42,11 @@ async def ask(
     Raises `UserError` when the engine cannot start. When interrupted, the jobs are cancelled.
     """
     platform = Console()
-    with screen.status(say(language, "stage.start")) as status:
+    with ExitStack() as loading:
+        if screen.is_terminal:
+            loading.enter_context(screen.status(say(language, "stage.start")))
         async with running(settings, store, policy=OWN_MACHINE) as service:
-            status.stop()
+            loading.close()
             jobs = [await service.queue.submit(wish.request, asker_for(wish.place)) for wish in wishes]
             labels = {job.id: wish.label for job, wish in zip(jobs, wishes, strict=True)}
             bars = Bars(screen, language, labels)

@@ -24,7 +24,6 @@ from engine.jobs import Answer, Language, Request, Source
 
 OK, OUR_FAULT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
-OUR_CODES = frozenset({"transient", "crashed", "error", "incident"})
 
 
 def dispatch(arguments: argparse.Namespace) -> int:
@@ -160,14 +159,15 @@ def _finish(
             continue
         answer = next(answers)
         if answer.result is None:
-            ours = answer.incident is not None
-            message = say(language, "error.incident", incident=answer.incident) if ours else answer.error_message or ""
+            message = answer.error_message or ""
+            if answer.incident is not None:
+                message = f"{message} {say(language, 'error.incident', incident=answer.incident)}"
             _complain(screen, arguments, name, prefix, answer.error_code or "error", message)
-            code = max(code, OUR_FAULT if ours or answer.error_code in OUR_CODES else BAD_INPUT)
+            code = max(code, BAD_INPUT if answer.fault == "asker" else OUR_FAULT)
         elif arguments.json:
             print(answer_json(answer, name), flush=True)  # noqa: T201
         elif getattr(arguments, "csv", False):
-            write_csv(answer.result, by_line=arguments.lines)
+            write_csv(answer.result, sys.stdout, by_line=arguments.lines)
         else:
             show(answer.result, screen_out(), language)
     return code

@@ -57,7 +57,7 @@ class Console:
             except OSError as error:
                 refused = UserError(f"The files could not be written to {folder}: {error}.", code="unwritable_out")
                 answer = dataclasses.replace(
-                    answer, result=None, error_code=refused.code, error_message=refused.message
+                    answer, result=None, error_code=refused.code, error_message=refused.message, fault=refused.fault
                 )
         self.answer(answer.job_id).set_result(answer)
         if refused is not None:

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, one for each job."""
+"""Progress bars on stderr, one for each job; nothing at all where stderr is no terminal."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class Bars:
             TimeElapsedColumn(),
             console=screen,
             transient=True,
+            disable=not screen.is_terminal,  # a log is no place for bars
         )
         self._tasks: dict[int, TaskID] = {
             job_id: self._bars.add_task(say(language, "stage.start"), total=1.0, label=label)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -57,7 +56,7 @@ def error_json(source: str, code: str, message: str) -> str:
     return json.dumps(document, ensure_ascii=False)
 
 
-def write_csv(result: Result, out: TextIO = sys.stdout, *, by_line: bool = False) -> None:
+def write_csv(result: Result, out: TextIO, *, by_line: bool = False) -> None:
     """Write a curve as `time_s,valence,arousal`, or scores as `line,…` (by line) or `sentence,…,text`."""
     writer = csv.writer(out, lineterminator="\n")
     if isinstance(result, EmotionResult):

@@ -43,6 +43,7 @@ CREATE TABLE job (
     result        TEXT,
     error_code    TEXT,
     error_message TEXT,
+    fault         TEXT CHECK (fault IN ('asker', 'outside', 'ours')),
     incident      TEXT,
     CHECK ((state = 'running') = (lease IS NOT NULL)),
     CHECK ((lease IS NULL) = (lease_until IS NULL)),
@@ -50,7 +51,7 @@ CREATE TABLE job (
     CHECK (state <> 'running' OR attempt > 0),
     CHECK ((state IN ('done', 'dead', 'cancelled')) = (ended IS NOT NULL)),
     CHECK ((state = 'done') = (result IS NOT NULL)),
-    CHECK (state <> 'dead' OR (error_code IS NOT NULL AND error_message IS NOT NULL))
+    CHECK (state <> 'dead' OR (error_code IS NOT NULL AND error_message IS NOT NULL AND fault IS NOT NULL))
 ) STRICT;
 
 CREATE UNIQUE INDEX job_dedupe ON job (dedupe) WHERE dedupe IS NOT NULL AND state IN ('queued', 'running');

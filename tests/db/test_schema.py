@@ -17,7 +17,7 @@ JOB = {
 }  # fmt: skip
 RUNNING = {"state": "running", "attempt": 1, "lease": "t", "lease_until": 1.0, "deadline": 1.0}
 DONE = {"state": "done", "attempt": 1, "ended": 1.0, "result": "{}"}
-DEAD = {"state": "dead", "attempt": 1, "ended": 1.0, "error_code": "x", "error_message": "x"}
+DEAD = {"state": "dead", "attempt": 1, "ended": 1.0, "error_code": "x", "fault": "ours", "error_message": "x"}
 
 
 @pytest.fixture

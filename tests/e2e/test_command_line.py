@@ -77,7 +77,7 @@ def test_a_story_for_people(terminal: Terminal) -> None:
     assert "The Lamp" in outcome.out
     assert "Seed 3" in outcome.out
     assert (terminal.folder / "tunetale-out" / "song-3" / "story.txt").read_text().startswith("The Lamp\n")
-    assert "Loading the models" in outcome.err
+    assert outcome.err == ""
 
 
 def test_emotion_of_music_as_csv(terminal: Terminal) -> None:
@@ -112,7 +112,7 @@ def test_emotion_of_text_as_json(terminal: Terminal) -> None:
     ("arguments", "part"),
     [
         (["story", "none.mp3"], "There is no file"),
-        (["story", "."], "no audio files"),
+        (["story", "empty"], "no audio files"),
         (["story", "ftp://x/a.mp3"], "not supported"),
         (["story", "song.mp3", "--language", "fr"], "'fr' is not known"),
         (["story", "song.mp3", "--words", "few"], "invalid int value"),
@@ -138,6 +138,7 @@ def test_emotion_of_text_as_json(terminal: Terminal) -> None:
 )
 def test_bad_input_is_one_sentence(terminal: Terminal, arguments: list[str], part: str) -> None:
     (terminal.folder / "song.mp3").write_bytes(b"\xff\xfb\x90\x00 not utf-8 \xff")
+    (terminal.folder / "empty").mkdir()
     assert part in terminal.refuses(*arguments)
 
 
