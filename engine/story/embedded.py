@@ -33,8 +33,8 @@ class EmbeddedStoryteller:
     """Tells stories in English and Traditional Chinese from TuneTale's own fragments."""
 
     def __init__(self, library: Library, planner: Planner) -> None:
-        self._library = library
-        self._planner = planner
+        self.library = library
+        self.planner = planner
 
     @classmethod
     def load(cls) -> Self:
@@ -59,7 +59,7 @@ class EmbeddedStoryteller:
             report("write", number / prompt.candidates)
             for retry in range(MAX_RETRIES):
                 seed = (prompt.seed & 0xFFFFFFFF, number, retry)
-                plan = self._planner.plan(_order(prompt), seed, avoid=frozenset(frames))
+                plan = self.planner.plan(order(prompt), seed, avoid=frozenset(frames))
                 story = self._story(plan, prompt, seed)
                 if story.paragraphs not in stories:
                     break
@@ -82,7 +82,7 @@ class EmbeddedStoryteller:
 
     def _cast(self, frame: Frame, rng: np.random.Generator) -> Cast:
         """Cast hero and companion with different pronouns, and choose one value for every slot."""
-        world = self._library.world
+        world = self.library.world
 
         def pick(pairs: tuple[Pair, ...]) -> Pair:
             return pairs[rng.integers(len(pairs))]
@@ -96,7 +96,8 @@ class EmbeddedStoryteller:
         return Cast(hero, Person(kin.called or name, friend_gender), slots)
 
 
-def _order(prompt: Prompt) -> Order:
+def order(prompt: Prompt) -> Order:
+    """Return what the planner needs to know of a prompt; paragraphs are longer where beats are."""
     lengths = np.array([max(beat.end_s - beat.start_s, 0.0) for beat in prompt.beats])
     even = np.full(len(lengths), 1 / len(lengths))
     by_time = lengths / lengths.sum() if lengths.sum() > 0 else even

@@ -35,7 +35,7 @@ FRAGMENT_COST = 0.5
 """Weight of each fragment's own distance to the target: keeps opposites from averaging out in one paragraph."""
 PARAGRAPH_COST = 2.0
 """Weight of the distance between a paragraph's mean and its target, as the listener will judge it."""
-LENGTH_COST = 6.0
+LENGTH_COST = 12.0
 """Weight of the relative error in length so far."""
 VARIETY = 1.1
 """Largest seeded disadvantage of a fragment; what makes two seeds tell two stories."""
