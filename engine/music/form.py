@@ -211,10 +211,12 @@ def _keys(characters: Sequence[Character], rng: Random) -> list[Key]:
                 if how.arousal > before.arousal and how.valence > before.valence:
                     options[2] = 0.7
         else:
-            options = {9 if home.is_major else 3: 2.0, 0: 2.0}
+            options = {9 if home.is_major else 3: 1.0, 0: 6.0}  # the parallel key makes the new mode plain
         candidates = [Key((home.tonic + step) % 12, how.mode) for step in options]
-        near = [2.0 if len(set(key.scale) & set(keys[-1].scale)) >= 5 else 1.0 for key in candidates]
-        weights = [weight * factor for weight, factor in zip(options.values(), near, strict=True)]
+        shared = [len(set(key.scale) & set(keys[-1].scale)) for key in candidates]
+        weights = [
+            weight * max(0.01, min(tones - 2, 3)) for weight, tones in zip(options.values(), shared, strict=True)
+        ]
         keys.append(rng.choices(candidates, weights)[0])
     return keys
 

@@ -46,7 +46,8 @@ def test_a_wrong_pitch_would_be_noticed() -> None:
 
     def note(at_hz: float) -> NDArray[np.float32]:
         harmonics = [np.sin(2 * np.pi * k * at_hz * t) / k for k in (1, 2, 3, 4)]
-        return np.sum(harmonics, axis=0, dtype=np.float32)
+        total: NDArray[np.float32] = np.sum(harmonics, axis=0, dtype=np.float32)
+        return total
 
     sharp = note(hz)
     assert cents_off(sharp, 69) == pytest.approx(20, abs=1)

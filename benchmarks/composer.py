@@ -1,0 +1,107 @@
+"""How fast the composer is and how its pieces differ: `python -m benchmarks.composer`.
+
+Times are the best of three, warm (the SoundFont in memory), in processor seconds of one thread, and by the clock.
+Memory is the most that the process ever held, after ten minutes of music, without the models of a worker.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.emotion.curve import Beat
+from engine.music import mix
+from engine.music.arranger import section_chords
+from engine.music.composer import Brief
+from engine.music.embedded import RATE_HZ, TAIL_S, EmbeddedComposer, write
+from engine.music.score import to_midi
+from engine.music.synth import Synth
+from engine.report import silent
+
+ARC = ((0.5, -0.3), (-0.4, -0.4), (-0.5, 0.6), (0.6, 0.6))
+GOAL_S = 1.6
+GOAL_MIB = 1536
+PIECES = 100
+
+
+def brief(seconds: float, seed: int) -> Brief:
+    """Hopeful, sad, threatening, joyful, a quarter of the time each."""
+    step = seconds / len(ARC)
+    beats = tuple(Beat(i * step, (i + 1) * step, v, a, "beat") for i, (v, a) in enumerate(ARC))
+    return Brief("", beats, seconds, seed)
+
+
+def best(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the least processor and clock seconds of three runs."""
+    times = []
+    for _ in range(3):
+        cpu, clock = time.process_time(), time.perf_counter()
+        work()
+        times.append((time.process_time() - cpu, time.perf_counter() - clock))
+    return min(cpu for cpu, _ in times), min(clock for _, clock in times)
+
+
+def speed(console: Console) -> None:
+    """Time every step for 60 s of music, the whole, and the whole for ten minutes."""
+    synth, composer, asked = Synth(), EmbeddedComposer(), brief(60.0, 2)
+    piece = write(asked, silent)
+    midi = to_midi(piece.score)
+    dry = synth.render(midi, RATE_HZ)
+    treble = [(section.start_s, section.character.treble_db) for section in piece.form.sections]
+    steps: dict[str, Callable[[], object]] = {
+        "write (form, harmony, melody, parts)": lambda: write(asked, silent),
+        "MIDI file": lambda: to_midi(piece.score),
+        "play (SoundFont)": lambda: synth.render(midi, RATE_HZ),
+        "mix (room, loudness, peaks)": lambda: mix.finish(dry.copy(), RATE_HZ, 60.0, TAIL_S, treble, lambda _: None),
+        f"60 s, all of it (goal {GOAL_S} s)": lambda: composer.compose(asked, silent),
+    }
+    table = Table("step", "processor s", "clock s", title="60 s of music")
+    for name, work in steps.items():
+        table.add_row(name, *(f"{value:.2f}" for value in best(work)))
+    console.print(table)
+    start = time.perf_counter()
+    composer.compose(brief(600.0, 2), silent)
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    console.print(f"600 s: {time.perf_counter() - start:.1f} s, at most {peak_mib:.0f} MiB (goal {GOAL_MIB} MiB)")
+
+
+def variety(console: Console) -> None:
+    """Compare a hundred pieces for the same feelings: first eight chords, and first intervals of the tune."""
+    chords: Counter[tuple[str, ...]] = Counter()
+    tunes: Counter[tuple[int, ...]] = Counter()
+    styles: Counter[str] = Counter()
+    for seed in range(PIECES):
+        piece = write(brief(60.0, seed), silent)
+        slots = [slot for i in range(len(piece.form.sections)) for slot in section_chords(piece.form, i, seed)]
+        chords[tuple(slot[2].numeral for slot in slots[:8])] += 1
+        lead = [note for part in piece.score.parts if part.name.startswith("lead") for note in part.notes]
+        tune = [note.pitch for note in sorted(lead, key=lambda note: note.start)[:9]]
+        tunes[tuple(b - a for a, b in pairwise(tune))] += 1
+        styles[piece.cast.style.name] += 1
+    console.print(f"{PIECES} pieces for the same feelings: {len(tunes)} tunes, {len(chords)} progressions;")
+    console.print(f"entropy {entropy(tunes):.2f} and {entropy(chords):.2f} bits of {math.log2(PIECES):.2f};")
+    console.print("styles: " + ", ".join(f"{name} {count}" for name, count in styles.most_common()))
+
+
+def entropy(counts: Counter[tuple[str, ...]] | Counter[tuple[int, ...]]) -> float:
+    """Shannon entropy in bits."""
+    total = sum(counts.values())
+    return -sum(n / total * math.log2(n / total) for n in counts.values())
+
+
+def main() -> None:
+    """Print speed, memory and variety."""
+    console = Console()
+    speed(console)
+    variety(console)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from io import StringIO
+from typing import cast
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from engine.emotion.curve import EmotionCurve
+from engine.emotion.music import Heard, MusicEmotion
+from engine.emotion.setting import Setting
+from engine.evaluation.composer import CAVEAT, Grid, compose_grid, print_grid
+from engine.media.recording import ANALYSIS_RATE_HZ
+from engine.music.composer import Brief, Music
+from engine.report import Report
+
+
+class Tones:
+    """Composes a steady level: (valence + 1) / 10 left and (arousal + 1) / 10 right, so the mean tells both."""
+
+    name = "tones"
+
+    def compose(self, brief: Brief, report: Report) -> Music:
+        beat = brief.beats[1]
+        samples = np.full((round(brief.seconds * 44_100), 2), (beat.valence + 1) / 10 + (beat.arousal + 1) / 1000)
+        return Music(samples.astype(np.float32), 44_100, None)
+
+
+class Meter:
+    """Hears what `Tones` meant, arousal turned around."""
+
+    def listen(self, samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Heard:
+        assert len(samples) == pytest.approx(10 * ANALYSIS_RATE_HZ, abs=2)
+        middle = float(np.median(samples))
+        valence = np.floor(middle * 50 + 0.25) / 5 - 1
+        arousal = (middle - (valence + 1) / 10) * 1000 - 1
+        return Heard(EmotionCurve(np.full((20, 2), (valence, -arousal), np.float32)), Setting(100, 0.5, 0.5, 0.5))
+
+
+def test_grid_puts_wanted_beside_heard() -> None:
+    grid = compose_grid(Tones(), cast(MusicEmotion, Meter()), side=3, seeds=2, seconds=10.0)
+    assert grid.heard.shape == (3, 3, 2, 2)
+    assert np.allclose(grid.heard[:, 0, 0, 0], grid.wanted, atol=0.05)
+    assert grid.valence_r == pytest.approx(1, abs=0.01)
+    assert grid.along(0) == pytest.approx(1)
+    assert grid.along(1) == pytest.approx(-1)
+    assert grid.arousal_r == pytest.approx(-1, abs=0.01)
+
+
+def test_report_says_that_the_judge_is_not_independent() -> None:
+    wanted = np.linspace(-0.8, 0.8, 3)
+    heard = np.stack(np.broadcast_arrays(wanted[:, None, None], wanted[None, :, None]), axis=-1)
+    out = StringIO()
+    print_grid(Grid(wanted, heard), Console(file=out, width=100))
+    assert CAVEAT in out.getvalue()
+    assert "r(V) 1.00" in out.getvalue()
+    assert "+0.80, -0.80" in out.getvalue()
