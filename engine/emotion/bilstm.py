@@ -66,7 +66,8 @@ class CurveNet(nn.Module):
 
 def standardise(rows: Array, mean: Array, scale: Array) -> Array:
     """Bring feature rows [T, F] to the unit in which the network reads them."""
-    return np.clip((rows - mean) / scale, -CLIP, CLIP)
+    unit: Array = np.clip((rows - mean) / scale, -CLIP, CLIP)
+    return unit
 
 
 def context(rows: Array, reach: int) -> Array:

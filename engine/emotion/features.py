@@ -39,7 +39,8 @@ BLOCK_ROWS = 120
 """Rows analysed at once: one minute, about 40 MB."""
 
 FLOOR = 1e-4
-"""Amplitude, relative to the mean level of the piece (−80 dB), under which there is silence."""
+"""Amplitude, relative to the level of the piece (−80 dB), under which there is silence. It also lies as a faint noise
+under every spectrum: a synthesiser's empty bands are emptier than any recording's, and would mean something else."""
 
 HARMONY_ROWS = 9
 """Rows (4.5 s) over which chroma is averaged: about two bars, long enough to hear a key."""
@@ -140,17 +141,16 @@ def _analyse(padded: Array, start: int, stop: int, tuning: float) -> tuple[Array
     frames = (stop - start) * FRAMES_PER_ROW
     block = padded[start * ROW : start * ROW + (frames - 1) * HOP + FFT]
     magnitude = np.abs(librosa.stft(block, n_fft=FFT, hop_length=HOP, center=False)) * np.float32(2 / FFT)
-    power = magnitude**2
-    heard = power + np.float32((FLOOR / FFT) ** 2)  # a faint white floor gives silence a defined shape
+    heard = magnitude + np.float32(FLOOR)
     rms = librosa.feature.rms(S=magnitude * np.float32(FFT / 2), frame_length=FFT)[0]
-    mel = librosa.feature.melspectrogram(S=heard, sr=ANALYSIS_RATE_HZ, n_mels=MEL_BANDS)
-    mel_db = librosa.power_to_db(mel, amin=1e-12, top_db=None)
+    mel = librosa.feature.melspectrogram(S=magnitude**2, sr=ANALYSIS_RATE_HZ, n_mels=MEL_BANDS)
+    mel_db = librosa.power_to_db(mel, amin=FLOOR**2, top_db=None)
     centroid = librosa.feature.spectral_centroid(S=heard, sr=ANALYSIS_RATE_HZ)[0]
-    flatness = librosa.feature.spectral_flatness(S=heard, power=1.0, amin=1e-20)[0]
+    flatness = librosa.feature.spectral_flatness(S=heard, amin=1e-20)[0]
     shape = np.concatenate(
         [
             [20 * np.log10(np.maximum(rms, FLOOR)), np.log2(centroid), 10 * np.log10(flatness)],
-            librosa.feature.spectral_contrast(S=magnitude + np.float32(FLOOR / FFT), sr=ANALYSIS_RATE_HZ),
+            librosa.feature.spectral_contrast(S=heard, sr=ANALYSIS_RATE_HZ),
             librosa.feature.mfcc(S=mel_db, n_mfcc=MFCCS),
         ],
         dtype=np.float32,
@@ -167,16 +167,19 @@ def _tuning(padded: Array, frames: int = 128) -> float:
     starts = np.linspace(0, len(padded) - FFT, frames).astype(int)
     window = librosa.filters.get_window("hann", FFT).astype(np.float32)
     spectra = np.abs(np.fft.rfft(padded[starts[:, None] + np.arange(FFT)] * window)).astype(np.float32).T
-    if spectra.max() < 1e-3:
+    pitches, strengths = librosa.piptrack(S=spectra, sr=ANALYSIS_RATE_HZ, n_fft=FFT)
+    heard = pitches > 0
+    if not heard.any():
         return 0.0
-    return float(librosa.estimate_tuning(S=spectra, sr=ANALYSIS_RATE_HZ, n_fft=FFT))
+    strong = heard & (strengths >= np.median(strengths[heard]))
+    return float(librosa.pitch_tuning(pitches[strong]))
 
 
-def _onset_columns(pulse: Pulse) -> Array:
+def _onset_columns(pulse: Pulse) -> NDArray[np.floating]:
     bands = _per_row(pulse.bands.T)
     return np.concatenate([bands.mean(axis=1), bands.max(axis=1)], axis=1)
 
 
-def _per_row(frames: Array) -> Array:
+def _per_row(frames: NDArray[np.floating]) -> NDArray[np.floating]:
     """[T * FRAMES_PER_ROW, ...] -> [T, FRAMES_PER_ROW, ...]."""
     return frames.reshape(-1, FRAMES_PER_ROW, *frames.shape[1:])

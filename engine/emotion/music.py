@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from engine.emotion.bilstm import CurveNet, Shape, context, standardise
+from engine.emotion.bilstm import Array, CurveNet, Shape, context, standardise
 from engine.emotion.curve import EmotionCurve
 from engine.emotion.features import NAMES, Features, extract
 from engine.emotion.setting import Setting
 from engine.errors import UserError
+from engine.media.recording import ANALYSIS_RATE_HZ
 
 FORMAT = 1
 """Version of the weight files; a file of another version is refused."""
@@ -70,8 +70,6 @@ class MusicEmotion:
         self.config = config
         self._device = torch.device(device)
         self._net = net.to(self._device).eval()
-        self._mean = np.array(config.mean, np.float32)
-        self._scale = np.array(config.scale, np.float32)
 
     @classmethod
     def load(cls, folder: Path = ASSETS / "music_emotion", device: str = "cpu") -> MusicEmotion:
@@ -93,9 +91,11 @@ class MusicEmotion:
             net.load_state_dict(load(data))
         except (SafetensorError, RuntimeError):
             raise _damaged(folder) from None
-        return cls(config, net, device)
+        model = cls(config, net, device)
+        model.listen(np.zeros(ANALYSIS_RATE_HZ, np.float32))  # librosa loads itself on its first use: seconds
+        return model
 
-    def listen(self, samples: NDArray[np.float32]) -> Heard:
+    def listen(self, samples: Array) -> Heard:
         """Hear mono float32 samples [n] in [-1, 1] at ANALYSIS_RATE_HZ: a curve with one row per whole half second
         (at least one), and what colours the setting. Raises `UserError` when a sample is not a finite number."""
         if not np.isfinite(samples).all():
@@ -104,19 +104,16 @@ class MusicEmotion:
 
     def judge(self, features: Features) -> Heard:
         """Do what `listen` does for features that are already there."""
-        rows = standardise(features.rows, self._mean, self._scale)
-        around = context(rows, self.config.shape.context_rows)
-        with torch.inference_mode():
-            batch = (torch.from_numpy(part)[None].to(self._device) for part in (rows, around))
-            found = self._net(*batch, torch.tensor([len(rows)]))[0].cpu().numpy()
-        plane = to_plane(found, self.config.spread)
-        return Heard(EmotionCurve(plane), self._setting(features, rows))
+        plane = to_plane(hear(self._net, self.config, features.rows, self._device), self.config.spread)
+        return Heard(EmotionCurve(plane), self._setting(features))
 
-    def _setting(self, features: Features, rows: NDArray[np.float32]) -> Setting:
+    def _setting(self, features: Features) -> Setting:
         """Brightness, loudness and density as the share of real music that has less of it (normal distribution)."""
 
         def share(name: str) -> float:
-            return 0.5 * (1 + math.erf(float(rows[:, NAMES.index(name)].mean()) / math.sqrt(2)))
+            column = NAMES.index(name)
+            more = float(features.rows[:, column].mean()) - self.config.mean[column]
+            return 0.5 * (1 + math.erf(more / self.config.scale[column] / math.sqrt(2)))
 
         return Setting(
             tempo_bpm=float(2 ** features.column("song_tempo")[0]),
@@ -126,7 +123,17 @@ class MusicEmotion:
         )
 
 
-def to_plane(standard: NDArray[np.float32], spread: tuple[float, float]) -> NDArray[np.float32]:
+def hear(net: CurveNet, config: MusicConfig, rows: Array, device: torch.device | None = None) -> Array:
+    """Feature rows [T, F] of one piece -> (valence, arousal) [T, 2] in standard deviations of ratings."""
+    unit = standardise(rows, np.array(config.mean, np.float32), np.array(config.scale, np.float32))
+    with torch.inference_mode():
+        parts = (unit, context(unit, config.shape.context_rows))
+        batch = [torch.from_numpy(part)[None].to(device or "cpu") for part in parts]
+        found: Array = net(*batch, torch.tensor([len(rows)]))[0].cpu().numpy()
+    return found
+
+
+def to_plane(standard: Array, spread: tuple[float, float]) -> Array:
     """Map (valence, arousal) in standard deviations of ratings [..., 2] into (-1, 1): linear near neutral, and
     bending (tanh) so that nothing leaves the plane."""
     return np.tanh(standard * np.array(spread, np.float32)).astype(np.float32)

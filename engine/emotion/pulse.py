@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import librosa
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 Array = NDArray[np.float32]
 
@@ -46,8 +47,9 @@ def find_pulse(mel_db: Array, *, rate_hz: int, hop: int, edges: tuple[int, int])
     envelope = bands.mean(axis=0)
     frame_rate = rate_hz / hop
     window = round(WINDOW_S * frame_rate)
+    beats = envelope - uniform_filter1d(envelope, window, mode="nearest")  # else noise would look periodic
     tempogram = librosa.feature.tempogram(
-        onset_envelope=envelope, sr=rate_hz, hop_length=hop, win_length=window, norm=None
+        onset_envelope=beats, sr=rate_hz, hop_length=hop, win_length=window, norm=None
     ).astype(np.float32)
     lags, bpm = _lags(window, frame_rate)
     prior = np.exp(-0.5 * np.log2(bpm / TEMPO_PRIOR_BPM) ** 2)[:, None]

@@ -44,7 +44,8 @@ class Keys:
     @property
     def tonic(self) -> NDArray[np.intp]:
         """Tonic of the best key, major or minor [...]."""
-        return np.maximum(self.major, self.minor).argmax(axis=-1)
+        best: NDArray[np.intp] = np.maximum(self.major, self.minor).argmax(axis=-1)
+        return best
 
 
 def key_strengths(chroma: Array) -> Keys:

@@ -14,7 +14,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,8 +32,15 @@ from engine.music.synth import Synth
 from engine.training import render
 
 SetName = Literal["vgmidi", "emopia", "emotify"]
+Programs = Mapping[SetName, tuple[int, ...]]
 
 RENDER_SECONDS = {"vgmidi": 90.0, "emopia": 60.0}
+
+PIANO, STRINGS = 0, 48
+"""General MIDI programs, counted from 0: grand piano, string ensemble."""
+
+PROGRAMS: Programs = {"vgmidi": (PIANO, STRINGS), "emopia": (PIANO,)}
+"""What each rendered piece is played on: struck and sustained. EMOPIA are performances on a piano."""
 
 VALENCE_PROXY = {
     "joyful_activation": 1, "tenderness": 1, "amazement": 1, "calmness": 1, "tension": -1, "sadness": -1,
@@ -68,18 +75,17 @@ Tell = Callable[[str, float], None]
 """Called with what is being read and how far it is, 0 to 1."""
 
 
-def load(data: Path, cache: Path, sets: Iterable[SetName], programs: Iterable[int], tell: Tell) -> list[Example]:
+def load(data: Path, cache: Path, sets: Iterable[SetName], tell: Tell, programs: Programs = PROGRAMS) -> list[Example]:
     """Read, render and describe the named sets; features are kept under `cache`.
 
     Raises `UserError` naming the file or column that is missing.
     """
     synth, store = Synth(), _Cache(cache)
-    programs = tuple(programs)
+    labelled = {name: list(_READERS[name](data / name)) for name in sets}  # all of it, before the long work starts
     examples: list[Example] = []
-    for name in sets:
-        pieces = list(_READERS[name](data / name))
+    for name, pieces in labelled.items():
         for done, piece in enumerate(pieces):
-            examples += _sounding(piece, programs, synth, store)
+            examples += _sounding(piece, programs.get(name, ()), synth, store)
             tell(f"{name}: listening", (done + 1) / len(pieces))
     return examples
 

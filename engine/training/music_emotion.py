@@ -18,15 +18,19 @@ import numpy as np
 import platformdirs
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
 from torch import Tensor, nn
 
 from engine.emotion.bilstm import Array, CurveNet, Shape, context, standardise
 from engine.emotion.features import NAMES
-from engine.emotion.music import ASSETS, MusicConfig, save_model
+from engine.emotion.music import ASSETS, MusicConfig, hear, save_model
 from engine.training.music_data import Example, SetName, load
-from engine.training.render import PROGRAMS
 
 NAME = "bilstm-1 (TuneTale)"
+
+TABLE_WIDTH = 120
+"""Columns of the printed tables, wherever they are printed to."""
 
 SPREAD = (0.35, 0.33)
 """Standard deviation of (valence, arousal) over songs in music's ratings, on [-1, 1] (MediaEval 2015, 431 songs)."""
@@ -70,6 +74,10 @@ class Trained:
     centre: dict[SetName, tuple[NDArray[np.float64], NDArray[np.float64]]]
     """Mean and standard deviation of the (valence, arousal) labels of each set's training pieces."""
 
+    def hear(self, rows: Array) -> Array:
+        """Feature rows [T, F] -> (valence, arousal) [T, 2] in standard deviations of ratings."""
+        return hear(self.net, self.config, rows)
+
 
 Tell = Callable[[str, float], None]
 
@@ -80,8 +88,11 @@ def train(examples: Sequence[Example], recipe: Recipe, seed: int, tell: Tell, un
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     real = _statistics(unlabelled)
-    own = {key: _statistics([e for e in examples if (e.set, e.version) == key], floor=0.1 * real[1])
-           for key in {(e.set, e.version) for e in examples if e.set != "emotify"}}  # fmt: skip
+    rendered: dict[tuple[SetName, int], list[Example]] = {}
+    for example in examples:
+        if example.set != "emotify":
+            rendered.setdefault((example.set, example.version), []).append(example)
+    own = {key: _statistics(alike, floor=0.1 * real[1]) for key, alike in rendered.items()}
     pieces: dict[tuple[SetName, str], list[Example]] = {}
     for example in examples:
         pieces.setdefault((example.set, example.name), []).append(example)
@@ -140,7 +151,8 @@ def _crop(
     rng: np.random.Generator,
 ) -> tuple[Array, Array, Array]:
     """Return rows [length, F], context [length, 2 F] and labels [length, 2] of a random stretch of a piece."""
-    rows = standardise(example.rows, *unit) + rng.normal(0, recipe.offset, example.rows.shape[1]).astype(np.float32)
+    shift = np.asarray(rng.normal(0, recipe.offset, example.rows.shape[1]), np.float32)
+    rows = standardise(example.rows, *unit) + shift
     around = context(rows, recipe.shape.context_rows)
     start = int(rng.integers(0, max(1, len(rows) - length + 1)))
     at = (start + np.arange(length)) % len(rows)
@@ -167,7 +179,8 @@ def _loss(
         + emopia * is_of["emopia"] * quadrant
         + emotify * is_of["emotify"] * squared
     )
-    return each.mean()
+    mean: Tensor = each.mean()
+    return mean
 
 
 @torch.no_grad()
@@ -185,19 +198,17 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--cache", type=Path, default=Path(platformdirs.user_cache_dir("tunetale")))
     parser.add_argument("--folds", action="store_true", help="print the quality of the recipe instead")
     options = parser.parse_args(arguments)
-    from rich.progress import Progress
-
     with Progress(transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
 
         def tell(what: str, done: float) -> None:
             bar.update(task, description=what, completed=done)
 
-        examples = load(options.data, options.cache, SETS, PROGRAMS, tell)
+        examples = load(options.data, options.cache, SETS, tell)
         if options.folds:
-            from engine.training.music_folds import print_folds
+            from engine.training.music_folds import run_folds, show
 
-            print_folds(examples, Recipe(), options.seed, tell)
+            show(run_folds(examples, Recipe(), options.seed, tell), Console(width=TABLE_WIDTH))
             return
         emotify = [example for example in examples if example.set == "emotify"]
         trained = train(examples, Recipe(), options.seed, tell, emotify)

@@ -16,12 +16,6 @@ from engine.errors import UserError
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.synth import DRUM_CHANNEL, Synth
 
-PIANO = 0
-PROGRAMS = (PIANO, 48, 24, 6)
-"""General MIDI programs, counted from 0, that each piece is played on: grand piano (what the sets were written for or
-played on), string ensemble, nylon guitar, harpsichord: struck and sustained, dark and bright."""
-
-
 _TICKS_PER_S = 4_000
 """Resolution at which the file is played, at MIDI's default tempo of two beats a second."""
 
@@ -72,4 +66,5 @@ def bar_positions(path: Path, times_s: NDArray[np.floating]) -> NDArray[np.float
     end_s = midi.get_end_time()
     bars = [time for time in midi.get_downbeats() if time < end_s] or [0.0]
     edges = list(dict.fromkeys(itertools.chain(bars, [end_s])))
-    return np.clip(np.interp(times_s, edges, np.arange(len(edges))) / max(1, len(edges) - 1), 0.0, 1.0)
+    gone: NDArray[np.float64] = np.interp(times_s, edges, np.arange(len(edges))) / max(1, len(edges) - 1)
+    return np.clip(gone, 0.0, 1.0)

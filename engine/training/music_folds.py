@@ -1,0 +1,185 @@
+"""How good a recipe is on music that it has not heard. Knows the splits of the data sets; knows nothing of the network.
+
+Five folds: of VGMIDI by series, of Emotify by track; EMOPIA's official validation part is held out of every fold. Each
+row has the constant baseline (mean of the training labels) beside it; within a piece the control is the position of the
+bar, because game music grows the same way almost everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from engine.emotion.features import Array
+from engine.emotion.music import to_plane
+from engine.evaluation.metrics import Score, mean_within_r, score
+from engine.training.music_data import Example, SetName
+from engine.training.music_emotion import SPREAD, Recipe, Tell, Trained, train
+
+FOLDS = 5
+AXES = ("valence", "arousal")
+SCALES: dict[SetName, str] = {"vgmidi": "[-1, 1]", "emotify": "sum of shares"}
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """One held-out piece and what was heard in it: `standard` float32 [T, 2] as the network says it; times `unit` plus
+    `centre` (of the fold's training labels) it is in the unit of its set. `control` [T, 2]: what bar position says."""
+
+    piece: Example
+    standard: Array
+    centre: NDArray[np.float64]
+    unit: NDArray[np.float64]
+    control: NDArray[np.float64] | None = None
+
+    @property
+    def curve(self) -> NDArray[np.float64]:
+        """What was heard [T, 2], in the unit of the set."""
+        return self.standard * self.unit + self.centre
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the folds say. `songs`: per set and axis; `within`: mean correlation within pieces of VGMIDI per axis and
+    the same of bar position; `emopia`: accuracy of V, A and quadrant, and of the most frequent class."""
+
+    songs: dict[tuple[SetName, str], Score]
+    within: dict[str, tuple[float, float]]
+    emopia: tuple[float, ...]
+    emopia_constant: tuple[float, ...]
+    spread: tuple[float, ...]
+    """Standard deviation over the Emotify clips of their mean (valence, arousal) on the plane."""
+    quadrants: tuple[float, ...]
+    """Shares of the Emotify clips in the quadrants ++, -+, --, +-."""
+
+
+def fold_of(examples: Sequence[Example], seed: int) -> dict[tuple[SetName, str], int]:
+    """Give every group of VGMIDI (largest series first, each to the emptiest fold) and of Emotify (shuffled) a fold."""
+    groups: dict[tuple[SetName, str], set[str]] = {}
+    for example in examples:
+        if example.set != "emopia":
+            groups.setdefault((example.set, example.group), set()).add(example.name)
+    rng = np.random.default_rng(seed)
+    order = sorted(groups)
+    shuffled = sorted((order[i] for i in rng.permutation(len(order))), key=lambda key: -len(groups[key]))
+    filled = {name: [0] * FOLDS for name, _ in order}
+    fold = {}
+    for key in shuffled:
+        fold[key] = int(np.argmin(filled[key[0]]))
+        filled[key[0]][fold[key]] += len(groups[key])
+    return fold
+
+
+def run_folds(examples: Sequence[Example], recipe: Recipe, seed: int, tell: Tell) -> Report:
+    """Train FOLDS times and hear what was held out, each piece on its first sounding version (the piano)."""
+    fold = fold_of(examples, seed)
+    first = min(example.version for example in examples if example.set != "emotify")
+    unlabelled = [example for example in examples if example.set == "emotify"]
+    guesses: list[Guess] = []
+    for k in range(FOLDS):
+        is_out = [e.part == "val" if e.set == "emopia" else fold[(e.set, e.group)] == k for e in examples]
+        kept = [example for example, out in zip(examples, is_out, strict=True) if not out]
+        held = [
+            e for e, out in zip(examples, is_out, strict=True) if out and (e.set == "emotify" or e.version == first)
+        ]
+
+        def say(what: str, done: float, k: int = k) -> None:
+            tell(f"fold {k + 1} of {FOLDS}: {what}", (k + done) / FOLDS)
+
+        trained = train(kept, recipe, seed + 1000 * k, say, unlabelled)
+        control = _bar_position(kept)
+        guesses += [_guess(trained, piece, control) for piece in held]
+    return summarise(guesses)
+
+
+def _guess(trained: Trained, piece: Example, by_place: NDArray[np.float64]) -> Guess:
+    centre, unit = trained.centre[piece.set]
+    control = None if piece.place is None else by_place[_bins(piece.place, len(by_place))]
+    return Guess(piece, trained.hear(piece.rows), centre, unit, control)
+
+
+def _bins(place: NDArray[np.float64], bins: int) -> NDArray[np.intp]:
+    return np.minimum((place * bins).astype(np.intp), bins - 1)
+
+
+def _bar_position(kept: Sequence[Example], bins: int = 20) -> NDArray[np.float64]:
+    """Mean deviation of the label from its piece's mean in each twentieth of the training pieces: [bins, 2]."""
+    total, count = np.zeros((bins, 2)), np.zeros((bins, 1))
+    for piece in kept:
+        if piece.curve is not None and piece.place is not None:
+            at = _bins(piece.place, bins)
+            np.add.at(total, at, piece.curve - piece.curve.mean(axis=0))
+            np.add.at(count, at, 1.0)
+    return total / np.maximum(count, 1.0)
+
+
+def summarise(guesses: Sequence[Guess]) -> Report:
+    """Score the guesses of all folds together."""
+    songs = {
+        (name, label): score(
+            [guess.piece.song[axis] for guess in guesses if guess.piece.set == name],
+            [float(guess.curve[:, axis].mean()) for guess in guesses if guess.piece.set == name],
+            constant=[guess.centre[axis] for guess in guesses if guess.piece.set == name],
+            groups=[guess.piece.group for guess in guesses if guess.piece.set == name],
+        )
+        for name in SCALES
+        for axis, label in enumerate(AXES)
+    }
+    within = {}
+    for axis, label in enumerate(AXES):
+        timed = [g for g in guesses if g.piece.curve is not None and g.control is not None]
+        truth = [g.piece.curve[:, axis] for g in timed if g.piece.curve is not None]
+        control = [g.control[:, axis] for g in timed if g.control is not None]
+        heard = mean_within_r(truth, [g.curve[:, axis] for g in timed])
+        within[label] = (heard, mean_within_r(truth, control))
+    return Report(songs, within, *_emopia(guesses), *_plane(guesses))
+
+
+def _emopia(guesses: Sequence[Guess]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    of = [guess for guess in guesses if guess.piece.set == "emopia"]
+    truth = np.array([guess.piece.song for guess in of]) > 0
+    right = (np.array([guess.curve.mean(axis=0) for guess in of]) > 0) == truth
+    sizes = np.unique(truth @ (2, 1), return_counts=True)[1]
+    often = np.maximum(truth.mean(axis=0), 1 - truth.mean(axis=0))
+    accuracy = (*_floats(right.mean(axis=0)), float(right.all(axis=1).mean()))
+    return accuracy, (*_floats(often), float(sizes.max() / len(of)))
+
+
+def _plane(guesses: Sequence[Guess]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    curves = [to_plane(guess.standard, SPREAD) for guess in guesses if guess.piece.set == "emotify"]
+    means = np.array([curve.mean(axis=0) for curve in curves])
+    v, a = (means > 0).T
+    return _floats(means.std(axis=0)), _floats([(v & a).mean(), (~v & a).mean(), (~v & ~a).mean(), (v & ~a).mean()])
+
+
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the report as tables."""
+    songs = Table(title="Means of pieces, five folds; VGMIDI by series, Emotify (proxies) by track")
+    for heading in ("set", "axis", "scale", "n", "r", "95 % CI", "R²", "CCC", "MAE", "MAE of a constant"):
+        songs.add_column(heading, justify="left" if heading in ("set", "axis", "scale") else "right")
+    for (name, axis), s in report.songs.items():
+        interval = f"{s.r_interval[0]:.2f}–{s.r_interval[1]:.2f}"
+        numbers = (f"{s.r:.3f}", interval, f"{s.r2:.3f}", f"{s.ccc:.3f}", f"{s.mae:.3f}", f"{s.constant_mae:.3f}")
+        songs.add_row(name, axis, SCALES[name], str(s.n), *numbers)
+    console.print(songs)
+    more = Table(title="Within pieces of VGMIDI (mean r), and EMOPIA's validation part (accuracy)")
+    for heading in ("measure", "valence", "arousal", "quadrant"):
+        more.add_column(heading, justify="left" if heading == "measure" else "right")
+    for row, which in (("within pieces", 0), ("control: position of the bar", 1)):
+        more.add_row(row, *(f"{report.within[axis][which]:.3f}" for axis in AXES), "")
+    for row, values in (("EMOPIA", report.emopia), ("EMOPIA, most frequent class", report.emopia_constant)):
+        more.add_row(row, *(f"{value:.3f}" for value in values))
+    more.add_row("SD of Emotify's song means on the plane", *(f"{value:.3f}" for value in report.spread), "")
+    console.print(more)
+    names = ("++", "−+", "−−", "+−")
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, report.quadrants, strict=True))
+    console.print(f"Emotify clips by quadrant (valence, arousal): {shares}")
