@@ -300,7 +300,7 @@ def _flag_words(table: Mapping[str, Any]) -> set[str]:
 
 def _pair(value: Any) -> Pair:
     english, chinese = value
-    return str(english), str(chinese)
+    return typographic(str(english)), str(chinese)
 
 
 def _pairs_by_name(table: Mapping[str, Any]) -> dict[str, tuple[Pair, ...]]:

@@ -24,18 +24,18 @@ from engine.story.wording import LANGUAGES, fragment_lengths, opening, stem_mask
 
 Floats = NDArray[np.float64]
 
-BEAM = 20
+BEAM = 40
 """Partial stories kept after every step."""
-BRANCH = 6
+BRANCH = 10
 """Continuations tried for each of them."""
-KEPT_PER_FATE = 5
+KEPT_PER_FATE = 10
 """Partial stories kept for each outcome, so that the turn is chosen with the end in sight."""
 
 FRAGMENT_COST = 0.5
 """Weight of each fragment's own distance to the target: keeps opposites from averaging out in one paragraph."""
 PARAGRAPH_COST = 2.0
 """Weight of the distance between a paragraph's mean and its target, as the listener will judge it."""
-LENGTH_COST = 12.0
+LENGTH_COST = 10.0
 """Weight of the relative error in length so far."""
 VARIETY = 1.1
 """Largest seeded disadvantage of a fragment; what makes two seeds tell two stories."""
@@ -57,10 +57,12 @@ SUIT_COST = 0.8
 MISSING_EVENT_COST = 0.6
 """When no event can happen here and the paragraph goes without."""
 
-FRAMES_TRIED = 6
+FRAMES_TRIED = 4
 """Plot shapes that compete for one story."""
 PLOT_SHARE = 0.5
 """Share of fragments that carry the plot when there is room for more than the plot needs."""
+QUEST_FROM = 3.5
+"""Room, in mean plot fragments, from which a story says what is wanted; the shortest leave it to the opening."""
 MAX_COLOUR = 9
 """Colour fragments in one paragraph at most."""
 LEAD_CHANCE = 0.35
@@ -178,9 +180,11 @@ class Planner:
         lengths = self._lengths[order.language]
         events = sum(f.role == "event" for f in frame.fragments)
         wanted = round(PLOT_SHARE * order.words / float(lengths.mean()))
-        affordable = int(order.words / float(lengths[self._plot].mean()))
-        plots = max(4, min(4 + events, affordable, max(wanted, paragraphs)))
-        roles = ["open", "quest"] + ["event"] * (plots - 4) + ["turn", "end"]
+        affordable = order.words / float(lengths[self._plot].mean())
+        before = ["open", "quest"] if affordable >= QUEST_FROM else ["open"]
+        least = len(before) + 2
+        plots = max(least, min(least + events, int(affordable), max(wanted, paragraphs)))
+        roles = before + ["event"] * (plots - least) + ["turn", "end"]
         layout: list[list[str]] = [[] for _ in range(paragraphs)]
         for position, role in enumerate(roles):
             layout[_place(position, plots, paragraphs)].append(role)

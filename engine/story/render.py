@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.jobs import Language
 from engine.story.library import SLOT, Fragment, Pair
@@ -21,6 +21,8 @@ _CHINESE = {
     "she": {"he": "她", "him": "她", "his": "她的", "himself": "自己"},
     "he": {"he": "他", "him": "他", "his": "他的", "himself": "自己"},
 }
+_OTHERS = re.compile(r"\b(he|she|him|her|his)\b|[他她]", re.IGNORECASE)
+"""A pronoun that is no slot stands for a third person."""
 _SENTENCE_START = re.compile(r"(^|[.!?…:]\s|[.!?]”\s|“)$")
 
 
@@ -51,8 +53,16 @@ def render(paragraphs: Sequence[Sequence[Fragment]], cast: Cast, language: Langu
 
 
 def render_title(title: Pair, cast: Cast, language: Language) -> str:
-    """Return a title with its slots filled."""
-    return _Filler(cast, language).fill(title[language != "en"])
+    """Return a title with its slots filled; in English things are written large in titles."""
+    slots = {
+        name: (pair[0] if pair[0][:1].isupper() else _large(pair[0]), pair[1]) for name, pair in cast.slots.items()
+    }
+    return _Filler(replace(cast, slots=slots), language).fill(title[language != "en"])
+
+
+def _large(words: str) -> str:
+    """Write every word large but a leading article."""
+    return " ".join(word if word in ("the", "of") else word[:1].upper() + word[1:] for word in words.split())
 
 
 def _paragraph(fragments: Sequence[Fragment], cast: Cast, language: Language) -> str:
@@ -83,6 +93,8 @@ class _Filler:
                 value = value[:1].upper() + value[1:]
             out.append(value)
             end = match.end()
+        if _OTHERS.search(SLOT.sub("", text)):
+            self.named.clear()  # somebody else was "she" just now: say again who is meant
         return "".join(out) + text[end:]
 
     def _value(self, slot: str) -> str:
