@@ -18,10 +18,11 @@ _POOL = 16
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the weights move: highest learning rate, weight decay of matrices, share of the steps in which the rate
-    rises, and the decay per step of the running mean of the weights."""
+    """How the weights move: highest learning rate, the same for the head (parameters called `head.…`, and extra ones),
+    weight decay of matrices, share of the steps in which the rate rises, decay per step of the weights' mean."""
 
     rate: float
+    head_rate: float
     weight_decay: float
     warm_up: float
     averaging: float
@@ -55,11 +56,15 @@ class Steps:
     ) -> None:
         self.schedule = schedule
         self.parameters = {name: value for name, value in parameters if value.requires_grad}
-        self.every = [*self.parameters.values(), *extra]
-        matrices, vectors = [p for p in self.every if p.ndim > 1], [p for p in self.every if p.ndim <= 1]
+        head = [value for name, value in self.parameters.items() if name.startswith("head.")] + list(extra)
+        body = [value for name, value in self.parameters.items() if not name.startswith("head.")]
+        self.every = body + head
         self.optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": schedule.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-            lr=schedule.rate,
+            [
+                {"params": [p for p in part if (p.ndim > 1) == decays], "lr": rate, "weight_decay": decay}
+                for part, rate in ((body, schedule.rate), (head, schedule.head_rate))
+                for decays, decay in ((True, schedule.weight_decay), (False, 0.0))
+            ]
         )
         warm = max(1, round(total * schedule.warm_up))
 

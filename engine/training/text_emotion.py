@@ -51,8 +51,9 @@ class Recipe:
     width: int = 256
     dropout: float = 0.1
     batch: int = 32
-    epochs: int = 5
-    rate: float = 5e-4
+    epochs: int = 3
+    rate: float = 1.5e-4
+    head_rate: float = 5e-4
     auxiliary_epochs: int = 1
     auxiliary_rate: float = 7e-4
     weight_decay: float = 0.01
@@ -65,9 +66,9 @@ class Recipe:
     document_split: bool = False
     """Hold out a fifth of the documents instead of the official dev part (for reporting only)."""
 
-    def schedule(self, rate: float) -> Schedule:
-        """Return how the weights move at the highest learning rate `rate`."""
-        return Schedule(rate, self.weight_decay, self.warm_up, self.averaging)
+    def schedule(self, rate: float, head_rate: float) -> Schedule:
+        """Return how the weights move at these highest learning rates."""
+        return Schedule(rate, head_rate, self.weight_decay, self.warm_up, self.averaging)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +113,7 @@ def train(
     lengths = np.array([len(one) for one in ids])
     steps = Steps(
         model.named_parameters(),
-        recipe.schedule(recipe.rate),
+        recipe.schedule(recipe.rate, recipe.head_rate),
         recipe.epochs * math.ceil(len(train_rows) / recipe.batch),
     )
     for epoch in range(recipe.epochs):
@@ -211,7 +212,7 @@ def _learn_labels(
     size = 2 * recipe.batch  # comments are short
     steps = Steps(
         model.named_parameters(),
-        recipe.schedule(recipe.auxiliary_rate),
+        recipe.schedule(recipe.auxiliary_rate, recipe.auxiliary_rate),
         recipe.auxiliary_epochs * math.ceil(len(rows) / size),
         extra=last.parameters(),
     )
@@ -279,19 +280,21 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--encoder", default=default.encoder, help="a folder in Hugging Face layout (BERT family)")
     parser.add_argument("--variant", choices=VARIANTS, default=default.variant)
     parser.add_argument("--epochs", type=int, default=default.epochs)
-    parser.add_argument("--rate", type=float, default=default.rate, help="highest learning rate")
+    parser.add_argument("--rate", type=float, default=default.rate, help="highest learning rate of the adapter")
+    parser.add_argument("--head-rate", type=float, default=default.head_rate, help="highest learning rate of the head")
     parser.add_argument("--multilingual", action="store_true", help="the encoder reads Chinese too")
     parser.add_argument("--by-document", action="store_true", help="hold out whole documents, and save nothing")
     parser.add_argument("--threads", type=int, default=1, help="the same weights need the same number")
     given = parser.parse_args(arguments)
-    if given.epochs < 1 or given.threads < 1 or not 0 < given.rate < 1:
-        raise UserError("--epochs and --threads are at least 1, and --rate is between 0 and 1.", code="bad_option")
+    if given.epochs < 1 or given.threads < 1 or not (0 < given.rate < 1 and 0 < given.head_rate < 1):
+        raise UserError("--epochs and --threads are at least 1, and rates are between 0 and 1.", code="bad_option")
     recipe = Recipe(
         variant=given.variant,
         encoder=given.encoder,
         seed=given.seed,
         epochs=given.epochs,
         rate=given.rate,
+        head_rate=given.head_rate,
         multilingual=given.multilingual,
         document_split=given.by_document,
     )

@@ -82,7 +82,20 @@ def test_every_variant_learns_the_rule_and_loads_again(
     data: Path, encoder: str, tmp_path: Path, variant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    options = ["--encoder", encoder, "--variant", variant, "--epochs", "8", "--rate", "0.01", "--out", str(out)]
+    options = [
+        "--encoder",
+        encoder,
+        "--variant",
+        variant,
+        "--epochs",
+        "8",
+        "--rate",
+        "0.01",
+        "--head-rate",
+        "0.01",
+        "--out",
+        str(out),
+    ]
     assert command.main(["text-emotion", "--data", str(data), *options]) == 0
     shown = capsys.readouterr().out
     assert "| valence | 40 |" in shown and "constant MAE" in shown
@@ -108,7 +121,9 @@ def test_the_same_seed_gives_the_same_weights(data: Path, encoder: str, tmp_path
 
 def test_what_is_saved_scores_as_what_was_trained(data: Path, encoder: str) -> None:
     bank = read_emobank(data)
-    trained = train(bank, None, Recipe(variant="emobank", encoder=encoder, epochs=2, rate=0.01), _silent)
+    trained = train(
+        bank, None, Recipe(variant="emobank", encoder=encoder, epochs=2, rate=0.01, head_rate=0.01), _silent
+    )
     assert len(trained.history) == 2
     assert np.mean([one.r for one in trained.scores]) == pytest.approx(
         max(np.mean(r) for r in trained.history), abs=1e-6
