@@ -35,6 +35,9 @@ PLUCKED = frozenset(
 RING_S = 1.3
 """How long the last chord is held beyond the end of the last beat."""
 
+DYING_SHARE = 0.4
+"""Share of controller 11 that is lost during the final bar; its gain is cubed, so 13 dB."""
+
 SWING = 1 / 6
 """Delay of the off-beat eighth in quarters: triplet feel."""
 
@@ -236,14 +239,14 @@ class _Writer:
 
     def _die_away(self) -> None:
         """Let what is held in the final bar fade like something plucked."""
-        start, steps = (self.section.bars - 1) * self.form.meter, 4 * self.form.meter
+        start = (self.section.bars - 1) * self.form.meter
         span = self.form.meter + RING_S / self.section.quarter_s
         for player in self.notes:
             self.swells = [swell for swell in self.swells if swell[1] != player or swell[0] < self._tick(start)]
             loudest = 104 if any(swell[1] == player for swell in self.swells) else 127
+            steps = round(loudest * DYING_SHARE)  # one at a time: larger steps of the controller would be heard
             for k in range(steps + 1):
-                value = round(loudest * (1 - 0.6 * k / steps))
-                self.swells.append((self._tick(start + span * k / steps), player, value))
+                self.swells.append((self._tick(start + span * k / steps), player, loudest - k))
 
     # --- percussion --------------------------------------------------------------------------------------------
 

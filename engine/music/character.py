@@ -15,10 +15,10 @@ The table (`docs/music.md` repeats it for readers):
 | feature               | low valence       | high valence | low arousal | high arousal      |
 |-----------------------|-------------------|--------------|-------------|-------------------|
 | mode                  | phrygian, minor   | major        |             |                   |
-| tempo                 | a little slower   | a bit faster | 58          | 158 beats/minute  |
+| tempo                 | a little slower   | a bit faster | 57          | 160 beats/minute  |
 | register              | lower             | higher       | lower       | higher            |
 | loudness              |                   |              | soft        | loud              |
-| density               |                   |              | 0.55        | 2 notes a beat    |
+| density               |                   |              | 0.6         | 2.1 notes a beat  |
 | articulation          |                   | lighter      | legato      | detached          |
 | dissonance            | with arousal      | none         |             | with low valence  |
 | timbre                |                   |              | dull        | bright            |
@@ -35,7 +35,7 @@ SPAN = 0.8
 TEMPO_BPM = 96.0
 TEMPO_OCTAVES_BY_AROUSAL = 0.68
 TEMPO_OCTAVES_BY_VALENCE = 0.06
-"""Quarter notes a minute at the origin, and doublings per unit: 58 to 158 over the plane."""
+"""Quarter notes a minute at the origin, and doublings per unit: 57 to 160 over the plane."""
 
 REGISTER = 67.0
 REGISTER_BY_VALENCE = 4.5

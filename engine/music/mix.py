@@ -58,7 +58,7 @@ _HOP = 32
 _SILENCE = 1e-5
 """Amplitude (−100 dBFS) under which a tail is over."""
 
-_AUDIBLE_LIMITING_DB = 4.0
+_AUDIBLE_LIMITING_DB = 1.5
 """When peaks were reduced by less, loudness has changed by well under the tolerance and is not measured again."""
 
 _LIMITING_ROUNDS = 12

@@ -169,7 +169,7 @@ STYLES: dict[str, Style] = {
             figure=(
                 ("steel guitar", "banjo"),
                 ("steel guitar", "dulcimer"),
-                ("nylon guitar",),
+                ("nylon guitar", "harp"),
                 ("nylon guitar", "harp"),
             ),
             counter=("viola", "recorder", "clarinet"),
