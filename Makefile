@@ -23,7 +23,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -c constraints.txt torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-	$(PIP) -c constraints.txt -e '.[dev]'
+	PYTHONWARNINGS=ignore $(PIP) -c constraints.txt -e '.[dev]'
 	$(PIP) -c constraints.txt --no-deps tinysoundfont
 	touch $@
 
