@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from itertools import pairwise
@@ -218,3 +220,13 @@ def test_progress_rises_and_cancel_stops() -> None:
 
     with pytest.raises(Cancelled):
         ONE.tell(prompt(WAVE, candidates=3), stop)
+
+
+def test_telling_needs_no_model() -> None:
+    """The scores are in a file: a storyteller must load and tell without torch, in a process of its own."""
+    code = (
+        "import sys; from engine.story.embedded import EmbeddedStoryteller as E; E.load();"
+        "print(sorted({'torch', 'transformers', 'librosa'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
