@@ -25,9 +25,9 @@ from tests.e2e.test_directions import TALE
 TUNETALE = (sys.executable, "-m", "bot")
 
 
-def workers() -> list[psutil.Process]:
+def workers() -> set[psutil.Process]:
     """Return the worker processes that belong to this process."""
-    return [child for child in psutil.Process().children() if "engine.worker" in " ".join(child.cmdline())]
+    return {child for child in psutil.Process().children() if "engine.worker" in " ".join(child.cmdline())}
 
 
 def when_stage(service: Service, job_id: int, stage: str, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
@@ -46,10 +46,11 @@ def when_stage(service: Service, job_id: int, stage: str, monkeypatch: pytest.Mo
 async def test_a_killed_worker_costs_time_and_nothing_else(
     music: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    others = workers()
     async with running(EngineSettings(), tmp_path / "store.sqlite", policy=OWN_MACHINE) as service:
         console = Console()
         delivery = asyncio.create_task(deliver_forever(service.queue, console))
-        (worker,) = workers()
+        (worker,) = workers() - others
         story = await service.queue.submit(StoryRequest(music), asker_for(Place(tmp_path / "s", None)))
         tune = await service.queue.submit(ComposeRequest(TALE, 30.0), asker_for(Place(tmp_path / "m", None)))
         await asyncio.wait_for(when_stage(service, tune.id, "compose", monkeypatch).wait(), 60)
@@ -57,7 +58,7 @@ async def test_a_killed_worker_costs_time_and_nothing_else(
         for job in (story, tune):
             answer = await asyncio.wait_for(console.answer(job.id), 120)
             assert answer.result is not None, answer
-        (successor,) = workers()
+        (successor,) = workers() - others
         assert successor.pid != worker.pid
         delivery.cancel()
         await asyncio.gather(delivery, return_exceptions=True)
@@ -69,7 +70,7 @@ async def test_a_killed_worker_costs_time_and_nothing_else(
 
 def test_a_killed_program_finishes_its_jobs_after_the_restart(tmp_path: Path) -> None:
     store, out = tmp_path / "store.sqlite", tmp_path / "out"
-    command = [*TUNETALE, "compose", TALE, "--seconds", "600", "--store", str(store), "--out", str(out), "--json"]
+    command = [*TUNETALE, "compose", TALE, "--seconds", "60", "--store", str(store), "--out", str(out), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as first:
         kept = files_folder(store)
         children = psutil.Process(first.pid)
