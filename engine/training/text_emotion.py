@@ -2,8 +2,8 @@
 
     python -m engine.training text-emotion --data DIR [--out DIR] [--seed N] [--encoder NAME_OR_DIR] [--variant V]
 
-Variants: `adapter` (shipped: GoEmotions first, then EmoBank with the readers' and the writers' view as further
-tasks), `emobank` (the same without GoEmotions), `frozen` (the form of the paper: frozen encoder and fully connected
+Variants: `adapter` (shipped: EmoBank, with the readers' and the writers' view as further tasks), `goemotions` (the same
+after learning to tell the labels of GoEmotions), `frozen` (the form of the paper: frozen encoder and fully connected
 layers). Trains on EmoBank's official train part and stops by its dev part.
 """
 
@@ -30,8 +30,8 @@ from engine.evaluation.metrics import Score, pearson_r, score
 from engine.training.steps import Schedule, Steps, batches
 from engine.training.text_data import EmoBank, LabelledTexts, read_emobank, read_goemotions
 
-Variant = Literal["adapter", "emobank", "frozen"]
-VARIANTS: tuple[Variant, ...] = ("adapter", "emobank", "frozen")
+Variant = Literal["adapter", "goemotions", "frozen"]
+VARIANTS: tuple[Variant, ...] = ("adapter", "goemotions", "frozen")
 ASSETS = Path(__file__).parent.parent / "assets" / "text_emotion"
 
 _TASKS = 9
@@ -94,7 +94,7 @@ def train(
     config = _config(encoder, recipe, bank.ratings[train_rows, :3])
     model = Regressor(encoder, config, recipe.dropout)
     say(f"{sum(p.numel() for p in model.trained().values()):,} trained parameters, {len(train_rows):,} sentences")
-    if recipe.variant == "adapter" and auxiliary is not None:
+    if auxiliary is not None:
         _learn_labels(model, encoder, auxiliary, recipe, rng, say)
         torch.manual_seed(recipe.seed + 1)  # so that this stage can be studied alone, on kept weights of the first
         rng = np.random.default_rng(recipe.seed + 1)
@@ -299,7 +299,7 @@ def main(arguments: Sequence[str]) -> None:
         document_split=given.by_document,
     )
     torch.set_num_threads(given.threads)
-    auxiliary = read_goemotions(given.data) if recipe.variant == "adapter" else None
+    auxiliary = read_goemotions(given.data) if recipe.variant == "goemotions" else None
     trained = train(read_emobank(given.data), auxiliary, recipe)
     print(table(trained.scores))
     if not recipe.document_split:

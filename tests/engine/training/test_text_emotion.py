@@ -77,7 +77,7 @@ def test_emobank_is_read_with_both_views_on_its_new_scale(data: Path) -> None:
     assert labels.shape == (160, 3) and set(labels.sum(axis=1).tolist()) == {1.0, 2.0}
 
 
-@pytest.mark.parametrize("variant", ["adapter", "emobank", "frozen"])
+@pytest.mark.parametrize("variant", ["adapter", "goemotions", "frozen"])
 def test_every_variant_learns_the_rule_and_loads_again(
     data: Path, encoder: str, tmp_path: Path, variant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,9 +121,7 @@ def test_the_same_seed_gives_the_same_weights(data: Path, encoder: str, tmp_path
 
 def test_what_is_saved_scores_as_what_was_trained(data: Path, encoder: str) -> None:
     bank = read_emobank(data)
-    trained = train(
-        bank, None, Recipe(variant="emobank", encoder=encoder, epochs=2, rate=0.01, head_rate=0.01), _silent
-    )
+    trained = train(bank, None, Recipe(encoder=encoder, epochs=2, rate=0.01, head_rate=0.01), _silent)
     assert len(trained.history) == 2
     assert np.mean([one.r for one in trained.scores]) == pytest.approx(
         max(np.mean(r) for r in trained.history), abs=1e-6
