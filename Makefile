@@ -19,12 +19,14 @@ help:
 setup: $(READY)
 
 # torch comes first: asked for alone it takes the build of the chosen index, and nothing later replaces it.
+# The doctor runs one small job each way, which also compiles what is compiled once for a machine.
 # tinysoundfont comes without its dependency pyaudio, which needs PortAudio headers and is used for live playback only.
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -c constraints.txt torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 	PYTHONWARNINGS=ignore $(PIP) -c constraints.txt -e '.[dev]'
 	$(PIP) -c constraints.txt --no-deps tinysoundfont
+	$(BIN)/tunetale doctor
 	touch $@
 
 demo: setup

@@ -19,14 +19,10 @@ from engine.jobs import (
     StoryRequest,
     TextEmotionRequest,
 )
+from engine.music.composer import SECONDS
 from engine.settings import TextLimits
+from engine.story.storyteller import CANDIDATES, WORDS
 
-WORDS: dict[Language, tuple[int, int]] = {"en": (80, 600), "zh-TW": (120, 1_000)}
-"""Shortest and longest story that can be asked for, in words (characters for zh-TW)."""
-SECONDS = (10.0, 600.0)
-"""Shortest and longest music that can be asked for."""
-CANDIDATES = (1, 16)
-"""Fewest and most candidate stories."""
 MAX_SEED = 2**32 - 1
 """Seeds are 32 bits, as the default seed is."""
 MAX_TITLE_CHARS = 120

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from bot.commands import CANDIDATES, SECONDS, WORDS
 from engine.errors import UserError
 from engine.jobs import VERSION
+from engine.music.composer import SECONDS
+from engine.story.storyteller import CANDIDATES, WORDS
 
 
 class _Parser(argparse.ArgumentParser):

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from engine.emotion.curve import Beat
 from engine.report import Report
 
+SECONDS = (10.0, 600.0)
+"""Shortest and longest music."""
+
 
 @dataclass(frozen=True)
 class Brief:

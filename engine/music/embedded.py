@@ -10,7 +10,7 @@ from random import Random
 from engine.errors import UserError
 from engine.music import mix
 from engine.music.arranger import Draft, arrange
-from engine.music.composer import Brief, Music
+from engine.music.composer import SECONDS, Brief, Music
 from engine.music.form import Form, plan, tempo_map
 from engine.music.melody import make_motif
 from engine.music.orchestra import Cast, Role, cast, choose_style
@@ -19,7 +19,6 @@ from engine.music.synth import DRUM_CHANNEL, Synth
 from engine.report import Report
 
 RATE_HZ = 44_100
-MIN_SECONDS, MAX_SECONDS = 10.0, 600.0
 TAIL_S = 3.5
 """Longest ring-out after the last beat; the contract allows 4 s."""
 
@@ -91,9 +90,10 @@ def write(brief: Brief, report: Report) -> Composition:
 
 
 def _check(brief: Brief) -> None:
-    if not MIN_SECONDS <= brief.seconds <= MAX_SECONDS:
+    shortest, longest = SECONDS
+    if not shortest <= brief.seconds <= longest:
         raise UserError(
-            f"Music can be {MIN_SECONDS:.0f} to {MAX_SECONDS:.0f} seconds long; ask for a length in between.",
+            f"Music can be {shortest:.0f} to {longest:.0f} seconds long; ask for a length in between.",
             code="bad_seconds",
         )
     if not any(beat.start_s < brief.seconds and beat.end_s > beat.start_s for beat in brief.beats):

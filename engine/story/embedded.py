@@ -11,18 +11,14 @@ from typing import Self
 import numpy as np
 
 from engine.errors import UserError
-from engine.jobs import Language
 from engine.report import Report
-from engine.story.library import Frame, Library, Pair, load_library
+from engine.story.library import Frame, Library, MaterialError, Pair, load_library
 from engine.story.planner import Order, Plan, Planner
 from engine.story.render import Cast, Person, render, render_title
 from engine.story.scores import load_scores
-from engine.story.storyteller import Prompt, Story
+from engine.story.storyteller import CANDIDATES, WORDS, Prompt, Story
 
-WORDS: dict[Language, tuple[int, int]] = {"en": (80, 600), "zh-TW": (120, 1000)}
-"""Shortest and longest story: words in English, characters in Chinese."""
 MAX_BEATS = 10
-MAX_CANDIDATES = 16
 EVEN_SHARE = 0.5
 """How far paragraphs are of equal length; the rest follows the length of their beats."""
 MAX_RETRIES = 8
@@ -38,9 +34,12 @@ class EmbeddedStoryteller:
 
     @classmethod
     def load(cls) -> Self:
-        """Read fragments and scores. Raises `MaterialError` when they are damaged or do not belong together."""
-        library = load_library()
-        return cls(library, Planner(library, load_scores(library.fragments)))
+        """Read fragments and scores. Raises `UserError` when they are damaged or do not belong together."""
+        try:
+            library = load_library()
+            return cls(library, Planner(library, load_scores(library.fragments)))
+        except MaterialError as error:
+            raise UserError(error.problems[0], code="bad_material") from error
 
     @property
     def name(self) -> str:
@@ -126,7 +125,8 @@ def _check(prompt: Prompt) -> None:
             f"A story can have {low} to {high} {unit}, not {prompt.words}; please choose a number in between.",
             code="bad_words",
         )
-    if not 1 <= prompt.candidates <= MAX_CANDIDATES:
+    fewest, most = CANDIDATES
+    if not fewest <= prompt.candidates <= most:
         raise UserError(
-            f"Ask for 1 to {MAX_CANDIDATES} candidate stories, not {prompt.candidates}.", code="bad_candidates"
+            f"Ask for {fewest} to {most} candidate stories, not {prompt.candidates}.", code="bad_candidates"
         )

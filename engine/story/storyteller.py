@@ -10,6 +10,11 @@ from engine.emotion.setting import Setting
 from engine.jobs import Language
 from engine.report import Report
 
+WORDS: dict[Language, tuple[int, int]] = {"en": (80, 600), "zh-TW": (120, 1_000)}
+"""Shortest and longest story: words in English, characters in Chinese."""
+CANDIDATES = (1, 16)
+"""Fewest and most candidate stories."""
+
 
 @dataclass(frozen=True)
 class Prompt:

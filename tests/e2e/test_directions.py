@@ -29,6 +29,7 @@ from tests.e2e.conftest import Engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+EXAMPLE = FileSource(str(Path(__file__).parents[2] / "examples" / "three-moods.ogg"), "three-moods.ogg")
 TALE = (
     "The little boat left the harbour on a quiet morning. Then the storm came, black and screaming, and the mast "
     "broke. All night they were terrified. At dawn the sea lay calm, and they laughed and hugged each other with joy."
@@ -93,12 +94,14 @@ async def test_a_chinese_story_becomes_music_and_says_that_it_was_read_by_the_we
     assert answer.result.files.audio and answer.result.files.audio.endswith("music.mp3")
 
 
-async def test_the_emotion_of_music(engine: Engine, music: FileSource, tmp_path: Path) -> None:
-    result = (await engine.ask(EmotionRequest(music), tmp_path)).result
+async def test_the_emotion_of_music(engine: Engine, tmp_path: Path) -> None:
+    """The example is tender for its first third, and a dance in its last."""
+    result = (await engine.ask(EmotionRequest(EXAMPLE), tmp_path)).result
     assert isinstance(result, EmotionResult)
-    half = len(result.curve.arousal) // 2
-    assert np.mean(result.curve.arousal[half:]) > np.mean(result.curve.arousal[:half])
-    assert result.music.title == "two moods"
+    third = len(result.curve.arousal) // 3
+    assert np.mean(result.curve.arousal[-third:]) > np.mean(result.curve.arousal[:third]) + 0.2
+    assert result.beats[-1].arousal > result.beats[0].arousal
+    assert result.music.title == "Three moods"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,6 +19,7 @@ from engine.errors import Cancelled, UserError
 from engine.jobs import Language
 from engine.report import silent
 from engine.story.embedded import EmbeddedStoryteller, order
+from engine.story.library import Library, MaterialError
 from engine.story.storyteller import Prompt, Story
 from engine.story.wording import count_words
 
@@ -230,3 +231,12 @@ def test_telling_needs_no_model() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_damaged_material_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged() -> Library:
+        raise MaterialError(["frames/lamp.toml open 1 has no twin.", "frames/lamp.toml open 2 has no twin."])
+
+    monkeypatch.setattr("engine.story.embedded.load_library", damaged)
+    with pytest.raises(UserError, match=r"^frames/lamp.toml open 1 has no twin\.$"):
+        EmbeddedStoryteller.load()
