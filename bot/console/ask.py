@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,24 +50,23 @@ async def ask(
             jobs = [await service.queue.submit(wish.request, asker_for(wish.place)) for wish in wishes]
             labels = {job.id: wish.label for job, wish in zip(jobs, wishes, strict=True)}
             bars = Bars(screen, language, labels)
-            helpers = [
-                asyncio.create_task(deliver_forever(service.queue, platform)),
-                asyncio.create_task(bars.follow(service.queue)),
-            ]
-            try:
-                answers = []
-                for job in jobs:
-                    answer = await platform.answer(job.id)
-                    bars.done(job.id, failed=answer.result is None)
-                    answers.append(answer)
-                return answers
-            except asyncio.CancelledError:
-                for job in jobs:
-                    await service.queue.cancel(job.id)
-                raise
-            finally:
-                for helper in helpers:
-                    helper.cancel()
-                for helper in helpers:
-                    with suppress(asyncio.CancelledError):
-                        await helper
+            # A group: if delivery itself fails, nobody waits for an answer that will never come.
+            async with asyncio.TaskGroup() as group:
+                background = [
+                    group.create_task(deliver_forever(service.queue, platform)),
+                    group.create_task(bars.follow(service.queue)),
+                ]
+                try:
+                    answers = []
+                    for job in jobs:
+                        answer = await platform.answer(job.id)
+                        bars.done(job.id, failed=answer.result is None)
+                        answers.append(answer)
+                except asyncio.CancelledError:
+                    for job in jobs:
+                        await service.queue.cancel(job.id)
+                    raise
+                finally:
+                    for task in background:
+                        task.cancel()
+            return answers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 
 from bot.config import Config
@@ -26,11 +25,7 @@ def run_until_idle(arguments: argparse.Namespace, config: Config) -> int:
 
 
 async def _until_idle(config: Config, store: Path) -> None:
-    async with running(config.engine, store) as service:
-        delivery = asyncio.create_task(deliver_forever(service.queue, Console()))
-        try:
-            await service.supervisor.until_idle()
-        finally:
-            delivery.cancel()
-            with suppress(asyncio.CancelledError):
-                await delivery
+    async with running(config.engine, store) as service, asyncio.TaskGroup() as group:
+        delivery = group.create_task(deliver_forever(service.queue, Console()))
+        await service.supervisor.until_idle()
+        delivery.cancel()
