@@ -80,7 +80,7 @@ def median_and_p99(times: list[float]) -> tuple[str, str]:
     return f"{statistics.median(times):.2f}", f"{sorted(times)[int(len(times) * 0.99)]:.2f}"
 
 
-async def main() -> None:
+async def measure() -> None:
     """Measure and print one table."""
     table = Table(title=f"durable queue, {FINISHED:,} finished jobs, SQLite {sqlite3.sqlite_version}")
     for name in ("what", "median", "worst", "goal"):
@@ -111,5 +111,10 @@ async def main() -> None:
     console.print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
+def main() -> None:
+    """Print the table."""
+    asyncio.run(measure())
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
