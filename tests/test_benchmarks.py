@@ -24,4 +24,5 @@ def test_each_has_a_plain_main(name: str) -> None:
 
 def test_an_unknown_name_is_told_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nonsense"]) == 2
-    assert all(name in capsys.readouterr().err for name in NAMES)
+    message = capsys.readouterr().err
+    assert all(name in message for name in NAMES)
