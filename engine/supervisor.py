@@ -209,7 +209,7 @@ class Supervisor:
                 await self._hear(worker, message)
         except BadFrame as error:
             log.error("worker %d is given up, what it says is no message: %s", process.pid, error)
-        except Exception:
+        except Exception:  # whatever it is, the worker is ended and its jobs are settled by `_attend`
             log.exception("worker %d is given up, listening to it failed", process.pid)
 
     async def _hear(self, worker: _Worker, message: FromWorker) -> None:
@@ -276,7 +276,7 @@ class Supervisor:
                 await self._claim()
             except Transient as error:
                 log.warning("the queue cannot be reached, trying again: %s", error)
-            except Exception:
+            except Exception:  # a bug in one round must not leave every job that waits without a worker
                 log.exception("a round of the dispatcher failed, going on")
 
     async def _tick(self, now: float) -> None:

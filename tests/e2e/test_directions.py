@@ -26,6 +26,7 @@ from engine.jobs import (
     TextEmotionResult,
 )
 from tests.e2e.conftest import Engine
+from tests.music import write_piece
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -103,6 +104,15 @@ async def test_the_emotion_of_music(engine: Engine, tmp_path: Path) -> None:
     assert result.beats[-1].arousal > result.beats[0].arousal
     assert result.music.title == "Three moods"
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_livelier_second_half_is_heard(engine: Engine, tmp_path: Path) -> None:
+    """Over a minute; in half that time the model's 20 s of context outweigh the change (see its card)."""
+    path = write_piece(tmp_path / "two halves.flac", 60)
+    result = (await engine.ask(EmotionRequest(FileSource(str(path), path.name)), tmp_path)).result
+    assert isinstance(result, EmotionResult)
+    half = len(result.curve.arousal) // 2
+    assert np.mean(result.curve.arousal[half:]) > np.mean(result.curve.arousal[:half]) + 0.1
 
 
 async def test_the_emotion_of_text(engine: Engine, tmp_path: Path) -> None:

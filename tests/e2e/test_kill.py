@@ -87,6 +87,8 @@ def test_a_killed_program_finishes_its_jobs_after_the_restart(tmp_path: Path) ->
     again = [*TUNETALE, "run", "--until-idle", "--store", str(store)]
     done = subprocess.run(again, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+    # The log says that a job was taken back, and nothing worse.
+    assert [line.split()[2] for line in done.stderr.splitlines()] == ["WARNING"], done.stderr
     result = json.loads((out / "result.json").read_text())
     assert result["kind"] == "music"
     assert Path(result["files"]["audio"]).stat().st_size > 100_000
