@@ -26,6 +26,7 @@ _MAX_HEAD_BYTES = 65_536
 _MAX_REQUEST_BODY_BYTES = 1 << 20
 _DIAL_TIMEOUT_S = 10.0
 _IDLE_TIMEOUT_S = 30.0
+_LINGER_S = 2.0
 _MAX_CONNECTIONS = 32
 _CHUNK_BYTES = 65_536
 _OF_THE_HOP = {"proxy-authorization", "proxy-connection", "connection", "keep-alive", "te", "upgrade"}
@@ -123,8 +124,10 @@ class EgressProxy:
             except _Refused as refusal:
                 self.troubles.append(refusal.trouble)
                 _answer(client, "502 Bad Gateway" if refusal.trouble == "unreachable" else "403 Forbidden")
-            except (OSError, ValueError):
+            except ValueError:
                 _answer(client, "400 Bad Request")
+            except OSError:
+                return  # a side hung up: nobody is left to be told
 
     def _serve(self, client: socket.socket, head: list[str], rest: bytes) -> None:
         method, target, _ = head[0].split(" ")
@@ -227,5 +230,11 @@ def _forwarded(method: str, target: str, headers: list[list[str]], fields: dict[
 
 
 def _answer(client: socket.socket, status: str, headers: str = "") -> None:
+    """Refuse, and read on for a moment: a socket closed over unread bytes resets, and the answer would be lost."""
     with contextlib.suppress(OSError):
         client.sendall(f"HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(_LINGER_S)
+        for _ in range(_MAX_HEAD_BYTES * 16 // _CHUNK_BYTES):
+            if not client.recv(_CHUNK_BYTES):
+                return

@@ -24,7 +24,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
 
 
 def ask(proxy: EgressProxy, head: str, *, secret: bool = True, then: bytes = b"") -> bytes:
-    """Send a raw request head through the proxy and read all that comes back."""
+    """Send a raw request head through the proxy, `then` right behind it, and read all that comes back."""
     parts = urlsplit(proxy.url)
     token = base64.b64encode(f"{parts.username}:{parts.password}".encode()).decode()
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
@@ -33,8 +33,6 @@ def ask(proxy: EgressProxy, head: str, *, secret: bool = True, then: bytes = b""
         received = b""
         while data := client.recv(65_536):
             received += data
-            if then and received.endswith(b"established\r\n\r\n"):
-                client.sendall(then)
         return received
 
 
