@@ -6,6 +6,7 @@ Every mistake of a file is reported at once, one line each, with a suggestion fo
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -87,4 +88,10 @@ def _unknown_keys(values: Mapping[str, Any], shape: type, prefix: str = "") -> I
 
 def _sentence(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "literal_error":
+        choices = item["ctx"]["expected"]
+        known = re.findall(r"'([^']*)'", choices)
+        close = difflib.get_close_matches(str(item["input"]), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {choices}."
+        return f"{key}: {item['input']!r} is not known; {hint}"
     return f"{key}: {item['msg'][0].lower()}{item['msg'][1:]}, not {item['input']!r}."

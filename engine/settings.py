@@ -6,9 +6,9 @@ Travels to the worker as JSON, so it never holds a secret.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,111 @@ class TextLimits:
     """Longest text."""
 
 
+PROFILES: dict[str, dict[str, str]] = {
+    "embedded": {"storyteller": "embedded", "describer": "rules", "composer": "embedded"},
+    "full": {"storyteller": "transformers", "describer": "rules", "composer": "embedded"},
+}
+"""The backends of a profile: "embedded" works with no download, "full" wants weights and a graphics card."""
+
+
 @dataclass(frozen=True)
 class StageSettings:
-    """Which backend does which stage; `model` is a directory or hub name where the backend needs one."""
+    """Which backend does which stage; "profile" leaves it to the profile. A backend's own settings are beside these."""
 
+    profile: Literal["embedded", "full"] = "embedded"
     music_emotion: Literal["embedded"] = "embedded"
     text_emotion: Literal["embedded"] = "embedded"
-    storyteller: Literal["embedded"] = "embedded"
-    describer: Literal["rules"] = "rules"
-    composer: Literal["embedded"] = "embedded"
+    storyteller: Literal["profile", "embedded", "transformers", "openai"] = "profile"
+    describer: Literal["profile", "rules"] = "profile"
+    composer: Literal["profile", "embedded"] = "profile"
     soundfont: str = ""
     """Path of a SoundFont (.sf2) for the embedded composer; empty: the one that comes with the installation."""
+
+    def backend(self, stage: Literal["storyteller", "describer", "composer"]) -> str:
+        """Return the backend of a stage: the one that was set, or the profile's."""
+        chosen: str = getattr(self, stage)
+        return PROFILES[self.profile][stage] if chosen == "profile" else chosen
+
+
+@dataclass(frozen=True)
+class WritingSettings:
+    """How a language model is asked for a story, whichever backend runs it."""
+
+    candidates: Annotated[int, Field(ge=1, le=16)] = 4
+    """Stories written at once, of which the best is kept, where the request does not say."""
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.9
+    """0 always takes the likeliest token."""
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    """Only the likeliest tokens that together have this probability may be drawn; 1: all."""
+    rewrites: Annotated[int, Field(ge=0, le=10)] = 1
+    """How often the worst paragraph of the best story is written anew."""
+
+
+@dataclass(frozen=True)
+class LlamaSettings:
+    """How a model is loaded and run, when the storyteller is "transformers"."""
+
+    model: str = "meta-llama/Llama-3.2-3B-Instruct"
+    """Directory, or hub name of a model that has been downloaded; any instruct model with a chat template."""
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    device: str = "auto"
+    """As accelerate's device map: auto, cpu, cuda, cuda:1."""
+    batching: Literal["auto", "continuous", "windowed"] = "auto"
+    """How stories of concurrent jobs share the model; "auto": continuous where model and device support it."""
+    batch: Annotated[int, Field(ge=1, le=256)] = 16
+    """Candidates that are written at once."""
+    wait_s: Annotated[float, Field(ge=0.0)] = 0.05
+    """How long the first story of a windowed batch waits for company."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Where the model is, when the storyteller is "openai": any server that speaks this protocol."""
+
+    url: str = "http://127.0.0.1:11434/v1"
+    """Base address; the default is Ollama's on this machine."""
+    model: str = "llama3.2"
+    """Name of the model as the server knows it."""
+    api_key_file: str = ""
+    """File that holds the key; empty: none."""
+    api_key_variable: str = ""
+    """Environment variable that holds the key; empty: none."""
+    timeout_s: Annotated[float, Field(gt=0.0)] = 60.0
+    """Longest silence of the server."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """How often a refused, failed or broken-off answer is asked for again."""
+
+
+@dataclass(frozen=True)
+class ModerationSettings:
+    """Words and phrases that no story of this installation may contain; a final * stands for any ending."""
+
+    en: tuple[str, ...] = ()
+    zh_tw: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MusicgenSettings:
+    """How MusicGen is loaded and asked, when it is the composer."""
+
+    model: str = "facebook/musicgen-small"
+    """Directory or hub name: small, medium, large, their stereo versions, or one of your own."""
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    device: str = "auto"
+    """As accelerate's device map: auto, cpu, cuda, cuda:1."""
+    guidance: float = 3.0
+    """Classifier-free guidance: how strictly the prompt is followed; 1 switches it off."""
+    temperature: float = 1.0
+    top_k: int = 250
+    """How many of the likeliest tokens may be drawn; 0: all."""
+    window_s: float = 30.0
+    """Longest stretch that is made at once, what it continues included; the model was trained on 30 s."""
+    context_s: float = 10.0
+    """How much of what was made before a window continues."""
+    batch: int = 8
+    """Windows of concurrent jobs that are made together."""
+    wait_s: float = 0.05
+    """How long the first window of a batch waits for company."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +169,10 @@ class EngineSettings:
     media: MediaLimits = field(default_factory=MediaLimits)
     text: TextLimits = field(default_factory=TextLimits)
     stages: StageSettings = field(default_factory=StageSettings)
+    writing: WritingSettings = field(default_factory=WritingSettings)
+    llama: LlamaSettings = field(default_factory=LlamaSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)
+    moderation: ModerationSettings = field(default_factory=ModerationSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
 
 

@@ -67,6 +67,28 @@ composer = "mozart"
     assert "'embedded'" in message
 
 
+def test_a_misspelt_backend_gets_a_suggestion() -> None:
+    with pytest.raises(
+        UserError, match=r"engine\.stages\.storyteller: 'transfromers' is not known; did you mean 'trans"
+    ):
+        parse_config('[engine.stages]\nstoryteller = "transfromers"', "c")
+
+
+def test_a_stage_follows_the_profile_unless_it_is_set_alone() -> None:
+    stages = parse_config('[engine.stages]\nprofile = "full"\ncomposer = "embedded"', "c").engine.stages
+    assert stages.backend("storyteller") == "transformers"
+    assert stages.backend("composer") == "embedded"
+    assert Config().engine.stages.backend("storyteller") == "embedded"
+
+
+@pytest.mark.parametrize(
+    "line", ["temperature = 3.0", "candidates = 0", "candidates = 99", "top_p = 0.0", 'temperature = "hot"']
+)
+def test_numbers_out_of_range_are_refused(line: str) -> None:
+    with pytest.raises(UserError, match=rf"engine\.writing\.{line.split()[0]}: "):
+        parse_config(f"[engine.writing]\n{line}", "c")
+
+
 def test_one_mistake_is_called_one() -> None:
     with pytest.raises(UserError, match="has a mistake"):
         parse_config("[store]\npath = 3", "c")
