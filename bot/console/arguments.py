@@ -77,6 +77,10 @@ def parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", parents=[common], help="check this installation")
     doctor.add_argument("--no-jobs", action="store_true", help="only look, run nothing")
 
-    train = commands.add_parser("train", help="train a model of this project", add_help=False)
-    train.add_argument("rest", nargs=argparse.REMAINDER, metavar="WHAT …")
+    for name, described in (
+        ("train", "train a model of this project"),
+        ("evaluate", "measure a model or a backend of this project"),
+    ):  # what follows is read by the program that is started, options and all: nothing here begins an option
+        program = commands.add_parser(name, help=described, add_help=False, prefix_chars="\0")
+        program.add_argument("rest", nargs=argparse.REMAINDER, metavar="WHAT …")
     return main
