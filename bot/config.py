@@ -11,15 +11,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from engine.errors import UserError
 from engine.settings import EngineSettings
 
 DEFAULT_PATH = Path("config.toml")
 """Read when it is there and no other file is named."""
+
+
+NO_SECRET = SecretStr("")
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,97 @@ class StoreSettings:
 
 
 @dataclass(frozen=True)
+class TokenSettings:
+    """Where a platform's token is: in the environment, in a file, or here. None of them: the platform stays off."""
+
+    token: SecretStr = NO_SECRET
+    token_file: str = ""
+    token_env: str = ""
+
+    def secret(self, environment: Mapping[str, str]) -> SecretStr | None:
+        """Return the token: the environment before the file before the value. Raises `UserError` for a bad file."""
+        if self.token_env and environment.get(self.token_env, "").strip():
+            return SecretStr(environment[self.token_env].strip())
+        if self.token_file:
+            return SecretStr(_private_text(Path(self.token_file)).strip())
+        return self.token if self.token.get_secret_value() else None
+
+
+@dataclass(frozen=True)
+class DiscordSettings(TokenSettings):
+    """The Discord bot."""
+
+    token_env: str = "DISCORD_TOKEN"  # noqa: S105  (a name, not a token)
+    servers: tuple[str, ...] = ()
+    """Ids of the servers to which commands are published at once; empty: everywhere (Discord takes up to an hour)."""
+
+
+@dataclass(frozen=True)
+class TelegramSettings(TokenSettings):
+    """The Telegram bot."""
+
+    token_env: str = "TELEGRAM_TOKEN"  # noqa: S105  (a name, not a token)
+    base_url: str = "https://api.telegram.org/bot"
+    """Of a Bot API server; one's own (`telegram-bot-api --local`) lifts the limit of 20 MB."""
+    base_file_url: str = "https://api.telegram.org/file/bot"
+    """Where that server gives out files."""
+    local: bool = False
+    """Whether the server is one's own and runs with `--local` on this machine."""
+    webhook_url: str = ""
+    """Public https address for updates; empty: polling."""
+    webhook_port: int = 8443
+    """Port on which updates are listened for, behind one's own TLS proxy."""
+    webhook_secret: SecretStr = NO_SECRET
+    """What Telegram must send along with each update."""
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """Who may do how much."""
+
+    per_person: int = 5
+    """Requests that one person may have waiting."""
+    per_chat: int = 20
+    """Requests that one chat may have waiting."""
+    total: int = 1000
+    """Requests that may wait at all."""
+    owners: tuple[str, ...] = ()
+    """Who may administer everything, as platform and numeric id: "discord:123", "telegram:456"."""
+    gone: Literal["private", "drop"] = "private"
+    """A result whose chat is gone: announced to its maker in private, or dropped (it stays in the store)."""
+
+
+@dataclass(frozen=True)
+class HealthSettings:
+    """Health and metrics, on the loopback address only."""
+
+    port: int = 0
+    """0: off."""
+
+
+@dataclass(frozen=True)
+class RetentionSettings:
+    """How long things are kept; 0: for ever."""
+
+    results_days: float = 365.0
+    """Jobs with their texts, results, pairs and votes."""
+    uploads_days: float = 30.0
+    """Files that people sent."""
+    audit_days: float = 365.0
+    """What admins did."""
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole file."""
 
     store: StoreSettings = field(default_factory=StoreSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    discord: DiscordSettings = field(default_factory=DiscordSettings)
+    telegram: TelegramSettings = field(default_factory=TelegramSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
@@ -47,12 +136,16 @@ def load_config(path: Path | None) -> Config:
             return Config()
         path = DEFAULT_PATH
     try:
+        mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"There is no configuration file {path}.", code="bad_config") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The configuration file {path} cannot be read: {error}.", code="bad_config") from None
-    return parse_config(text, str(path))
+    config = parse_config(text, str(path))
+    if any(secret.get_secret_value() for secret in _secrets(config)):
+        _refuse_shared(path, mode)
+    return config
 
 
 def parse_config(text: str, name: str) -> Config:
@@ -72,6 +165,34 @@ def parse_config(text: str, name: str) -> Config:
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise UserError(f"{name} has {count}; please correct:\n{lines}", code="bad_config")
     return config
+
+
+def _secrets(settings: Any) -> Iterator[SecretStr]:
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if isinstance(value, SecretStr):
+            yield value
+        elif is_dataclass(value):
+            yield from _secrets(value)
+
+
+def _private_text(path: Path) -> str:
+    """Read a file that holds a secret. Raises `UserError` when others may read it too."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The file {path} cannot be read: {error}.", code="bad_config") from None
+    _refuse_shared(path, mode)
+    return text
+
+
+def _refuse_shared(path: Path, mode: int) -> None:
+    if mode & 0o077:
+        raise UserError(
+            f"{path} holds a secret, but others on this machine may read it; please run `chmod 600 {path}`.",
+            code="shared_secret",
+        )
 
 
 def _unknown_keys(values: Mapping[str, Any], shape: type, prefix: str = "") -> Iterator[str]:

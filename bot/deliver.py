@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import Protocol
 
+from bot.contract import Messenger
+from bot.desk import Desk
 from engine.errors import Transient, TuneTaleError
 from engine.jobs import Answer
 from engine.jobs import Platform as PlatformName
@@ -51,6 +53,15 @@ async def deliver(queue: Queue, platform: Platform) -> int:
             await queue.answered(answer.id, message_id)
             taken += 1
     return taken
+
+
+async def attend(desk: Desk, messenger: Messenger) -> None:
+    """Hand over answers to a platform and keep its progress messages current, until cancelled.
+
+    A platform calls this once it is connected, and cancels it when it stops. Edits of one message are at least
+    `bot.follow.GAP_S` apart; after a `RetryLater` nothing is edited before its time; what is `Gone` is not tried again.
+    """
+    raise NotImplementedError
 
 
 async def deliver_forever(queue: Queue, platform: Platform) -> None:

@@ -19,10 +19,10 @@ from pathlib import Path
 from rich.console import Console as Screen
 from rich.text import Text
 
-from bot.commands import compose_request, story_request
 from bot.config import Config
 from bot.console.ask import Wish, ask
 from bot.console.sources import Place
+from bot.wishes import compose_request, story_request
 from engine.errors import TuneTaleError
 from engine.jobs import VERSION, FileSource
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from rich.console import Console as Screen
 
-from bot import commands
 from bot.config import Config, load_config
 from bot.console.ask import Wish, ask
 from bot.console.doctor import examine
@@ -19,21 +18,26 @@ from bot.console.run import run_until_idle
 from bot.console.show import answer_json, error_json, show, write_csv
 from bot.console.sources import Place, check_file, check_writable, expand, places, stem_of
 from bot.replies import say
+from bot.wishes import (
+    compose_request,
+    emotion_request,
+    lines_emotion_request,
+    source_of,
+    story_request,
+    text_emotion_request,
+)
 from engine.errors import UserError
 from engine.jobs import Answer, Language, Request, Source
 
 OK, OUR_FAULT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
-PROGRAMS = {"train": "engine.training", "evaluate": "engine.evaluation"}
-"""Commands that are programs of their own."""
-
 
 def dispatch(arguments: argparse.Namespace) -> int:
     """Do what the command line says and return the exit code."""
-    if arguments.command in PROGRAMS:
-        # Trainers and evaluations import torch, which this process never does: it becomes one of them.
-        os.execv(sys.executable, [sys.executable, "-m", PROGRAMS[arguments.command], *arguments.rest])  # noqa: S606
+    if arguments.command == "train":
+        # The trainer imports torch, which this process never does: it becomes the trainer.
+        os.execv(sys.executable, [sys.executable, "-m", "engine.training", *arguments.rest])  # noqa: S606
     config = load_config(arguments.config)
     match arguments.command:
         case "story":
@@ -66,7 +70,7 @@ def screen_language() -> Language:
 
 def _story(arguments: argparse.Namespace, config: Config) -> int:
     def request(source: Source) -> Request:
-        return commands.story_request(
+        return story_request(
             source,
             language=arguments.language,
             words=arguments.words,
@@ -90,13 +94,9 @@ def _emotion(arguments: argparse.Namespace, config: Config) -> int:
         if arguments.csv and len(sources) > 1:
             raise UserError("--csv takes one source; use --json for several.", code="usage")
         nowhere = [Place(Path.cwd(), None)] * len(sources)  # a curve has no files
-        return _sources(arguments, config, sources, nowhere, commands.emotion_request)
+        return _sources(arguments, config, sources, nowhere, emotion_request)
     text = arguments.text if arguments.text is not None else read_text(arguments.text_file)
-    request = (
-        commands.lines_emotion_request(text)
-        if arguments.lines
-        else commands.text_emotion_request(text, config.engine.text)
-    )
+    request = lines_emotion_request(text) if arguments.lines else text_emotion_request(text, config.engine.text)
     label = str(arguments.text_file or "text")
     return _finish(arguments, config, [label], [Wish(request, label, Place(Path.cwd(), None))], {})
 
@@ -110,7 +110,7 @@ def _compose(arguments: argparse.Namespace, config: Config) -> int:
         text, stem = read_text(Path("-")), "story"
     else:
         text, stem = arguments.text, "story"
-    request = commands.compose_request(
+    request = compose_request(
         text, config.engine.text, seconds=arguments.seconds, seed=arguments.seed, format=arguments.format
     )
     place = places([stem], arguments.out)[0]
@@ -130,7 +130,7 @@ def _sources(
     refused: dict[int, UserError] = {}
     for i, (name, place) in enumerate(zip(sources, where, strict=True)):
         try:
-            source = commands.source_of(name)
+            source = source_of(name)
             check_file(source)
             wishes.append(Wish(request(source), Path(name).name, place))
         except UserError as error:

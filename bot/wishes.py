@@ -1,4 +1,4 @@
-"""What people can ask for, on every platform: checks a wish and makes the request. Pure; knows no platform."""
+"""What a person may wish for: checks a wish and makes the request. Pure; knows no platform and no queue."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.commands import (
+from bot.wishes import (
     compose_request,
     lines_emotion_request,
     source_of,
