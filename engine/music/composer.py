@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.emotion.curve import Beat
+from engine.errors import UserError
 from engine.report import Report
 
 SECONDS = (10.0, 600.0)
@@ -23,6 +25,20 @@ class Brief:
     beats: tuple[Beat, ...]
     seconds: float
     seed: int
+
+
+def check_brief(brief: Brief) -> None:
+    """Raise `UserError` for a brief without beats, of a length outside SECONDS, or with numbers that are not finite."""
+    shortest, longest = SECONDS
+    if not shortest <= brief.seconds <= longest:
+        raise UserError(
+            f"Music can be {shortest:.0f} to {longest:.0f} seconds long; ask for a length in between.",
+            code="bad_seconds",
+        )
+    if not any(beat.start_s < brief.seconds and beat.end_s > beat.start_s for beat in brief.beats):
+        raise UserError("There is no beat to compose for; give a story with at least one sentence.", code="no_beats")
+    if not all(math.isfinite(x) for beat in brief.beats for x in (beat.valence, beat.arousal)):
+        raise UserError("A beat has no finite valence and arousal; give numbers from -1 to 1.", code="bad_beats")
 
 
 @dataclass(frozen=True, eq=False)

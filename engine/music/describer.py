@@ -63,6 +63,21 @@ class RulesDescriber:
         return first + " " + _course_sentence(moods, beats)
 
 
+def section_caption(beats: Sequence[Beat], i: int, seed: int, description: str) -> str:
+    """Return the caption of beat `i` alone, played by the band of the whole piece in the genre of its description."""
+    points = [(beat.valence, beat.arousal) for beat in beats]
+    style = choose_style(points, seed, description)
+    beat = beats[i]
+    how, rng = character(beat.valence, beat.arousal), Random(f"section {seed} {i}")
+    mood = rng.choice(moods_near(how))
+    bpm = round(how.tempo_bpm / 5) * 5
+    return (
+        f"{_article(mood)} {mood} {style.words[0]} in a {'major' if _is_major(how) else 'minor'} key at a "
+        f"{tempo_name(how.tempo_bpm)} tempo, around {bpm} bpm, with "
+        f"{', '.join(_instruments(cast(style, seed), [beat]))} and {manner(how, rng)}."
+    )
+
+
 def tempo_name(bpm: float) -> str:
     """Return what captions call a tempo."""
     return next(name for name, below in TEMPI if bpm < below)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from engine.errors import UserError
 from engine.music import mix
 from engine.music.arranger import Draft, arrange
-from engine.music.composer import SECONDS, Brief, Music
+from engine.music.composer import Brief, Music, check_brief
 from engine.music.form import Form, plan, tempo_map
 from engine.music.melody import make_motif
 from engine.music.orchestra import Cast, Role, cast, choose_style
@@ -73,7 +71,7 @@ class EmbeddedComposer:
 
 def write(brief: Brief, report: Report) -> Composition:
     """Compose without playing: the same brief gives the same score. Raises `UserError` like `compose`."""
-    _check(brief)
+    check_brief(brief)
     report("compose", 0.0)
     points = [(beat.valence, beat.arousal) for beat in brief.beats]
     players = cast(choose_style(points, brief.seed, brief.description), brief.seed)
@@ -87,19 +85,6 @@ def write(brief: Brief, report: Report) -> Composition:
         drafts.append(arrange(form, i, players, motif, brief.seed))
         report("compose", _WRITTEN * (i + 1) / (len(form.sections) + 1))
     return Composition(form, players, _score(brief, form, players, drafts))
-
-
-def _check(brief: Brief) -> None:
-    shortest, longest = SECONDS
-    if not shortest <= brief.seconds <= longest:
-        raise UserError(
-            f"Music can be {shortest:.0f} to {longest:.0f} seconds long; ask for a length in between.",
-            code="bad_seconds",
-        )
-    if not any(beat.start_s < brief.seconds and beat.end_s > beat.start_s for beat in brief.beats):
-        raise UserError("There is no beat to compose for; give a story with at least one sentence.", code="no_beats")
-    if not all(math.isfinite(x) for beat in brief.beats for x in (beat.valence, beat.arousal)):
-        raise UserError("A beat has no finite valence and arousal; give numbers from -1 to 1.", code="bad_beats")
 
 
 def _score(brief: Brief, form: Form, players: Cast, drafts: list[Draft]) -> Score:

@@ -89,21 +89,25 @@ def finish(
     report(0.2)
     add_reverb(out, rate_hz)
     report(0.5)
-    _fade(out, rate_hz)
-    loudness = integrated_loudness(out, rate_hz)
-    if not np.isfinite(loudness):
-        return out
-    out *= np.float32(10 ** ((LOUDNESS_LUFS - loudness) / 20))
-    report(0.7)
-    if limit(out, rate_hz) > _AUDIBLE_LIMITING_DB:
-        for _ in range(_LIMITING_ROUNDS):
-            missing = LOUDNESS_LUFS - integrated_loudness(out, rate_hz)
-            if abs(missing) < 0.5:
-                break
-            out *= np.float32(10 ** (missing / 20))
-            limit(out, rate_hz)
+    master(out, rate_hz)
     report(1.0)
     return out
+
+
+def master(samples: Samples, rate_hz: int) -> None:
+    """Fade both ends and bring to LOUDNESS_LUFS ± 1 with peaks ≤ −1 dBTP, in place; silence stays silence."""
+    _fade(samples, rate_hz)
+    loudness = integrated_loudness(samples, rate_hz)
+    if not np.isfinite(loudness):
+        return
+    samples *= np.float32(10 ** ((LOUDNESS_LUFS - loudness) / 20))
+    if limit(samples, rate_hz) > _AUDIBLE_LIMITING_DB:
+        for _ in range(_LIMITING_ROUNDS):
+            missing = LOUDNESS_LUFS - integrated_loudness(samples, rate_hz)
+            if abs(missing) < 0.5:
+                break
+            samples *= np.float32(10 ** (missing / 20))
+            limit(samples, rate_hz)
 
 
 def tilt(samples: Samples, rate_hz: int, treble: Sequence[tuple[float, float]]) -> None:
