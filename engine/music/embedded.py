@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.music import mix
 from engine.music.arranger import Draft, arrange
 from engine.music.composer import Brief, Music, check_brief
@@ -14,7 +17,7 @@ from engine.music.melody import make_motif
 from engine.music.orchestra import Cast, Role, cast, choose_style
 from engine.music.score import Note, Part, Score, to_midi, without_overlaps
 from engine.music.synth import DRUM_CHANNEL, Synth
-from engine.report import Report
+from engine.report import Report, silent
 
 RATE_HZ = 44_100
 TAIL_S = 3.5
@@ -62,11 +65,27 @@ class EmbeddedComposer:
         midi = to_midi(piece.score)
         report("compose", _WRITTEN)
         dry = self._synth.render(midi, RATE_HZ, lambda f: report("compose", _WRITTEN + (_PLAYED - _WRITTEN) * f))
-        treble = [(section.start_s, section.character.treble_db) for section in piece.form.sections]
         samples = mix.finish(
-            dry, RATE_HZ, brief.seconds, TAIL_S, treble, lambda f: report("compose", _PLAYED + (1 - _PLAYED) * f)
+            dry,
+            RATE_HZ,
+            brief.seconds,
+            TAIL_S,
+            _treble(piece),
+            lambda f: report("compose", _PLAYED + (1 - _PLAYED) * f),
         )
         return Music(samples, RATE_HZ, midi)
+
+    def sketch(self, brief: Brief, rate_hz: int) -> NDArray[np.float32]:
+        """Return the same piece as mono [n] at `rate_hz`: without room, loudness and peaks, for quick listening."""
+        piece = write(brief, silent)
+        dry = self._synth.render(to_midi(piece.score), rate_hz)[: round((brief.seconds + TAIL_S) * rate_hz)]
+        mix.tilt(dry, rate_hz, _treble(piece))
+        mono: NDArray[np.float32] = dry.mean(axis=1)
+        return mono
+
+
+def _treble(piece: Composition) -> list[tuple[float, float]]:
+    return [(section.start_s, section.character.treble_db) for section in piece.form.sections]
 
 
 def write(brief: Brief, report: Report) -> Composition:

@@ -1,0 +1,110 @@
+"""Composes, listens, and composes again until the music feels as asked: a feedback loop around the composer.
+
+Knows sketches and what a listener hears in them; knows no notes. The listener is TuneTale's music model, so that what
+is steered to is what that model hears: another model has to judge whether people would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.emotion.curve import Beat, EmotionCurve
+from engine.media.recording import ANALYSIS_RATE_HZ
+from engine.music.composer import Brief, Music, check_brief
+from engine.report import Report
+
+GAIN = 0.6
+"""Share of an error that the next sketch's target makes up for; with 1, two sketches often swap errors."""
+REACH = 0.9
+"""Targets stay within [-REACH, REACH]: no character lies beyond (`character.SPAN`)."""
+_SKETCHED = 0.5
+"""Share of the time that sketching takes, as reported."""
+
+VA = NDArray[np.float32]
+
+
+class Sketcher(Protocol):
+    """A composer that can play a piece quickly, for listening only."""
+
+    @property
+    def name(self) -> str:
+        """Name of the backend, as shown to people."""
+        ...
+
+    def sketch(self, brief: Brief, rate_hz: int) -> NDArray[np.float32]:
+        """Return the piece as mono samples."""
+        ...
+
+    def compose(self, brief: Brief, report: Report) -> Music:
+        """Return the piece as it will be heard."""
+        ...
+
+
+class Listener(Protocol):
+    """Hears valence and arousal in mono samples at `ANALYSIS_RATE_HZ`."""
+
+    def __call__(self, mono: NDArray[np.float32]) -> EmotionCurve:
+        """Return the curve."""
+        ...
+
+
+class SteeredComposer:
+    """Implements `engine.music.composer.Composer`: sketches a few times, keeps the targets that sounded closest."""
+
+    def __init__(self, composer: Sketcher, listen: Listener, sketches: int) -> None:
+        """`sketches` ≥ 2 says how often it listens before it composes."""
+        if sketches < 2:
+            raise ValueError("steering needs two sketches at least")
+        self._composer = composer
+        self._listen = listen
+        self._sketches = sketches
+
+    @property
+    def name(self) -> str:
+        """Name of the backend, as shown to people."""
+        return self._composer.name
+
+    def compose(self, brief: Brief, report: Report) -> Music:
+        """Return the music whose sketch was heard closest to the brief's beats. Same brief, same music.
+
+        Raises what the composer and `report` raise.
+        """
+        check_brief(brief)
+
+        def composing(stage: str, fraction: float) -> None:
+            report(stage, _SKETCHED + (1 - _SKETCHED) * fraction)
+
+        beats = self._steer(brief, report)
+        return self._composer.compose(replace(brief, beats=beats), composing)
+
+    def _steer(self, brief: Brief, report: Report) -> tuple[Beat, ...]:
+        wanted = np.array([(beat.valence, beat.arousal) for beat in brief.beats], dtype=np.float32)
+        weights = np.array([beat.end_s - beat.start_s for beat in brief.beats])
+        target, tried = wanted, []
+        for i in range(self._sketches):
+            report("compose", _SKETCHED * i / self._sketches)
+            beats = _aimed(brief.beats, target) if i else brief.beats
+            curve = self._listen(self._composer.sketch(replace(brief, beats=beats), ANALYSIS_RATE_HZ))
+            heard = np.array([curve.mean_between(b.start_s, b.end_s) for b in brief.beats], dtype=np.float32)
+            distance = round(float(np.average(np.hypot(*(heard - wanted).T), weights=weights)), 3)
+            tried.append((distance, i, beats))
+            target = next_target(wanted, target, heard)
+        return min(tried)[2]
+
+
+def next_target(wanted: VA, target: VA, heard: VA) -> VA:
+    """Return what to aim at after `heard` [B, 2] came of aiming at `target` while `wanted` was asked for."""
+    aimed: VA = np.clip(target + np.float32(GAIN) * (wanted - heard), -REACH, REACH).astype(np.float32)
+    return aimed
+
+
+def _aimed(beats: Sequence[Beat], target: VA) -> tuple[Beat, ...]:
+    return tuple(
+        replace(beat, valence=float(valence), arousal=float(arousal))
+        for beat, (valence, arousal) in zip(beats, target, strict=True)
+    )
