@@ -261,4 +261,8 @@ def _is_text(model: type[Call], name: str) -> bool:
     if field is None:
         return True
     options = get_args(field.annotation) or (field.annotation,)
-    return str in options or Upload in options or any(isinstance(literal, str) for option in options for literal in get_args(option))
+    return (
+        str in options
+        or Upload in options
+        or any(isinstance(literal, str) for option in options for literal in get_args(option))
+    )

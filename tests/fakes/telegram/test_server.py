@@ -23,7 +23,16 @@ from telegram import (
     Update,
 )
 from telegram import Message as SentMessage
-from telegram.error import BadRequest, ChatMigrated, Conflict, EndPointNotFound, Forbidden, InvalidToken, NetworkError, RetryAfter
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    EndPointNotFound,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+)
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.telegram.calls import CALLS
@@ -258,7 +267,8 @@ async def test_a_pressed_button_waits_150_seconds(bot: Bot, fake: FakeTelegram, 
 
 async def test_a_wrong_token_and_a_service_that_is_down(bot: Bot, fake: FakeTelegram, mei: Person) -> None:
     with pytest.raises(InvalidToken):
-        await Bot("1:wrong", base_url=fake.base_url).initialize()
+        async with Bot("1:wrong", base_url=fake.base_url):
+            pass
     fake.down = True
     with pytest.raises(NetworkError):
         await bot.send_message(mei.private.id, "a")
