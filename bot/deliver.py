@@ -67,10 +67,10 @@ async def attend(desk: Desk, messenger: Messenger) -> None:
 async def deliver_forever(queue: Queue, platform: Platform) -> None:
     """Hand over answers as they come, until cancelled."""
     while True:
-        queue.answers.clear()
+        queue.answers(platform.platform).clear()
         await deliver(queue, platform)
         # The event shortens the wait; the time-out finds answers whose retry has come.
         try:
-            await asyncio.wait_for(queue.answers.wait(), timeout=RETRY_S)
+            await asyncio.wait_for(queue.answers(platform.platform).wait(), timeout=RETRY_S)
         except TimeoutError:
             continue

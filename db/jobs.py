@@ -40,7 +40,7 @@ LANES = (
 DEPTH = "SELECT count(*) FROM job WHERE person_id = ? AND kind = ? AND state = 'queued' AND id < ?"
 # A queued job that becomes somebody's work.
 CLAIM = (
-    "UPDATE job SET state = 'running', attempt = attempt + 1, lease = ?, lease_until = ?, deadline = ?"
+    "UPDATE job SET state = 'running', attempt = attempt + 1, lease = ?, lease_until = ?, deadline = ?, started = ?"
     " WHERE id = ? AND state = 'queued'"
 )
 # The person's turn is over; the largest number is the newest.
@@ -85,8 +85,36 @@ EXPIRED = _JOB + "job.state = 'running' AND job.lease_until < ?"
 FOREIGN = _JOB + "job.state = 'running' AND substr(job.lease, 1, length(?1)) <> ?1"
 # Queued jobs that wait longer than any delay lasts: the clock was set back while nothing ran.
 HURRY = "UPDATE job SET run_after = :now WHERE state = 'queued' AND run_after > :now + :most"
-# Whether an attempt is at work or has made the result.
-NEEDED = "SELECT EXISTS (SELECT 1 FROM job WHERE id = ? AND attempt = ? AND state IN ('running', 'done'))"
+# Whether an attempt is at work or has made the result, and nobody has taken that away.
+NEEDED = (
+    "SELECT EXISTS (SELECT 1 FROM job WHERE id = ? AND attempt = ? AND state IN ('running', 'done')"
+    " AND NOT EXISTS (SELECT 1 FROM pair WHERE pair.job_id = job.id AND pair.deleted IS NOT NULL))"
+)
+# A person's jobs that are not over, oldest first.
+_LIVE_OF = "SELECT id FROM job INDEXED BY job_person WHERE person_id = ? AND state IN ('queued', 'running')"
+LIVE_OF = _JOB + f"job.id IN ({_LIVE_OF})"
+# The jobs that are not over of a chat, or of a server with its chats, oldest first.
+_LIVE_IN = (
+    "SELECT id FROM job INDEXED BY job_chat WHERE state IN ('queued', 'running')"
+    " AND chat_id IN (SELECT ?1 UNION SELECT id FROM chat WHERE server_id = ?1)"
+)
+LIVE_IN = _JOB + f"job.id IN ({_LIVE_IN})"
+# How long the newest jobs of a kind took, from the last start of their work.
+MEASURED = (
+    "SELECT ended - started FROM job WHERE kind = ? AND state = 'done' AND started IS NOT NULL ORDER BY id DESC LIMIT ?"
+)
+# When work on a job began.
+STARTED = "SELECT started FROM job WHERE id = ?"
+# How many jobs wait, and how many run.
+LIVE_COUNTS = (
+    "SELECT (SELECT count(*) FROM job WHERE state = 'queued'), (SELECT count(*) FROM job WHERE state = 'running')"
+)
+# What a job has made: its result and the attempt whose folder holds the files.
+RESULT = "SELECT result, attempt FROM job WHERE id = ? AND state = 'done'"
+# A job without its words: what was asked, and what came of it.
+EMPTY = "UPDATE job SET args = '{}', result = '{}' WHERE id = ? AND state = 'done'"
+# Jobs that were over before a time.
+OLD = "DELETE FROM job WHERE state IN ('done', 'dead', 'cancelled') AND ended < ?"
 # Whether any job is not over.
 ANY_LIVE = (
     "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued') OR EXISTS (SELECT 1 FROM job WHERE state = 'running')"
@@ -148,9 +176,9 @@ def depth(conn: sqlite3.Connection, job: JobRow) -> int:
     return int(conn.execute(DEPTH, (job.person_id, job.kind, job.id)).fetchone()[0])
 
 
-def claim(conn: sqlite3.Connection, lane: LaneRow, lease: str, until: float, deadline: float) -> JobRow:
+def claim(conn: sqlite3.Connection, lane: LaneRow, lease: str, until: float, deadline: float, now: float) -> JobRow:
     """Lease the oldest job of a lane, charge the attempt, and end the lane's turn."""
-    conn.execute(CLAIM, (lease, until, deadline, lane.head))
+    conn.execute(CLAIM, (lease, until, deadline, now, lane.head))
     conn.execute(TURN, (lane.person_id, lane.kind))
     row = by_lease(conn, lease)
     assert row is not None
@@ -220,3 +248,46 @@ def needed(conn: sqlite3.Connection, job_id: int, attempt: int) -> bool:
 def any_live(conn: sqlite3.Connection) -> bool:
     """Return whether any job is queued or running."""
     return bool(conn.execute(ANY_LIVE).fetchone()[0])
+
+
+def live_of(conn: sqlite3.Connection, person_id: int) -> list[JobRow]:
+    """Return a person's jobs that are not over."""
+    return [JobRow(*row) for row in conn.execute(LIVE_OF, (person_id,))]
+
+
+def live_in(conn: sqlite3.Connection, scope_id: int) -> list[JobRow]:
+    """Return the jobs that are not over of a server with its chats, or of one chat."""
+    return [JobRow(*row) for row in conn.execute(LIVE_IN, (scope_id,))]
+
+
+def measured(conn: sqlite3.Connection, kind: str, most: int) -> list[float]:
+    """Return how many seconds the newest jobs of a kind took, at most `most` of them."""
+    return [float(seconds) for (seconds,) in conn.execute(MEASURED, (kind, most))]
+
+
+def started(conn: sqlite3.Connection, job_id: int) -> float | None:
+    """Return when work on a job last began."""
+    row = conn.execute(STARTED, (job_id,)).fetchone()
+    return None if row is None else row[0]
+
+
+def live_counts(conn: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many jobs are queued and how many run."""
+    queued, running = conn.execute(LIVE_COUNTS).fetchone()
+    return int(queued), int(running)
+
+
+def result(conn: sqlite3.Connection, job_id: int) -> tuple[str, int] | None:
+    """Return a job's result as JSON and the attempt that made it; None when there is none."""
+    row = conn.execute(RESULT, (job_id,)).fetchone()
+    return None if row is None else (str(row[0]), int(row[1]))
+
+
+def empty(conn: sqlite3.Connection, job_id: int) -> None:
+    """Take the words out of a finished job."""
+    conn.execute(EMPTY, (job_id,))
+
+
+def remove_old(conn: sqlite3.Connection, before: float) -> int:
+    """Remove jobs that were over before a time, with all that hangs on them; return how many."""
+    return conn.execute(OLD, (before,)).rowcount

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 
 from db.rows import AnswerRow
 
@@ -41,6 +42,36 @@ DEAD = (
 NEXT_TIME = "SELECT min(send_after) FROM outbox WHERE platform = ? AND ended IS NULL AND state = 'ready'"
 # Whether any answer is still on its way.
 ANY_OPEN = "SELECT EXISTS (SELECT 1 FROM outbox WHERE ended IS NULL)"
+
+# What is out already of an answer.
+PARTS = "SELECT part, message FROM sent_part WHERE outbox_id = ?"
+ADD_PART = "INSERT INTO sent_part (outbox_id, part, message) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+# The message that follows a job.
+FOLLOW = (
+    "INSERT INTO follow (job_id, platform, chat, message, language) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (job_id) DO UPDATE SET chat = excluded.chat, message = excluded.message, language = excluded.language"
+)
+FOLLOWING = "SELECT job_id, chat, message, language FROM follow WHERE job_id = ?"
+# The messages on a platform whose jobs are not over, or were cancelled: those that an answer ends wait for it.
+FOLLOWED = (
+    "SELECT follow.job_id, follow.chat, follow.message, follow.language FROM follow JOIN job ON job.id = follow.job_id"
+    " WHERE follow.platform = ? AND job.state IN ('queued', 'running', 'cancelled') ORDER BY follow.job_id"
+)
+UNFOLLOW = "DELETE FROM follow WHERE job_id = ?"
+# The message in which an answer arrived.
+MESSAGE_OF = "SELECT message_id FROM outbox WHERE job_id = ? AND state = 'sent'"
+# Whether any answer for a platform is still on its way.
+OPEN_ON = "SELECT EXISTS (SELECT 1 FROM outbox WHERE platform = ? AND ended IS NULL)"
+
+
+@dataclass(frozen=True)
+class FollowRow:
+    """The message that follows a job."""
+
+    job_id: int
+    chat: str
+    message: str
+    language: str
 
 
 def add(conn: sqlite3.Connection, job_id: int, platform: str, nonce: str, now: float) -> None:
@@ -81,3 +112,45 @@ def next_time(conn: sqlite3.Connection, platform: str) -> float | None:
 def any_open(conn: sqlite3.Connection) -> bool:
     """Return whether any answer is still on its way."""
     return bool(conn.execute(ANY_OPEN).fetchone()[0])
+
+
+def open_on(conn: sqlite3.Connection, platform: str) -> bool:
+    """Return whether any answer for a platform is still on its way."""
+    return bool(conn.execute(OPEN_ON, (platform,)).fetchone()[0])
+
+
+def parts(conn: sqlite3.Connection, answer_id: int) -> dict[int, str]:
+    """Return the messages of an answer that are out already: index -> the platform's id."""
+    return dict(conn.execute(PARTS, (answer_id,)).fetchall())
+
+
+def add_part(conn: sqlite3.Connection, answer_id: int, part: int, message: str) -> None:
+    """Remember that a message of an answer is out."""
+    conn.execute(ADD_PART, (answer_id, part, message))
+
+
+def follow(conn: sqlite3.Connection, platform: str, row: FollowRow) -> None:
+    """Remember the message that follows a job; a later one takes its place."""
+    conn.execute(FOLLOW, (row.job_id, platform, row.chat, row.message, row.language))
+
+
+def following(conn: sqlite3.Connection, job_id: int) -> FollowRow | None:
+    """Return the message that follows a job."""
+    row = conn.execute(FOLLOWING, (job_id,)).fetchone()
+    return None if row is None else FollowRow(*row)
+
+
+def followed(conn: sqlite3.Connection, platform: str) -> list[FollowRow]:
+    """Return the messages that have something to follow on a platform."""
+    return [FollowRow(*row) for row in conn.execute(FOLLOWED, (platform,))]
+
+
+def unfollow(conn: sqlite3.Connection, job_id: int) -> None:
+    """Forget the message that followed a job."""
+    conn.execute(UNFOLLOW, (job_id,))
+
+
+def message_of(conn: sqlite3.Connection, job_id: int) -> str | None:
+    """Return the message in which a job's answer arrived."""
+    row = conn.execute(MESSAGE_OF, (job_id,)).fetchone()
+    return None if row is None else row[0]

@@ -16,6 +16,20 @@ OF_JOB = (
     "SELECT id, job_id, kind, person_id, chat_id, created, folder,"
     " distance, valence_r, arousal_r, better_than_shuffled, aligned_by, deleted FROM pair WHERE job_id = ?"
 )
+# A pair.
+BY_ID = OF_JOB.replace("job_id = ?", "id = ?")
+# Whether a pair was made in a server or chat.
+HERE = (
+    "SELECT EXISTS (SELECT 1 FROM pair JOIN chat ON chat.id = pair.chat_id"
+    " WHERE pair.id = ?1 AND (chat.id = ?2 OR chat.server_id = ?2))"
+)
+# The newest pair that a person made in a server or chat.
+NEWEST = (
+    "SELECT max(pair.id) FROM pair JOIN chat ON chat.id = pair.chat_id WHERE pair.person_id = ?1"
+    " AND pair.deleted IS NULL AND (chat.id = ?2 OR chat.server_id = ?2)"
+)
+# A pair that was taken away.
+DELETE = "UPDATE pair SET deleted = ? WHERE id = ? AND deleted IS NULL"
 
 
 def add(
@@ -39,3 +53,25 @@ def of_job(conn: sqlite3.Connection, job_id: int) -> PairRow | None:
     """Return the pair that a job made, if it made one."""
     row = conn.execute(OF_JOB, (job_id,)).fetchone()
     return None if row is None else PairRow(*row)
+
+
+def by_id(conn: sqlite3.Connection, pair_id: int) -> PairRow | None:
+    """Return a pair."""
+    row = conn.execute(BY_ID, (pair_id,)).fetchone()
+    return None if row is None else PairRow(*row)
+
+
+def here(conn: sqlite3.Connection, pair_id: int, scope_id: int | None) -> bool:
+    """Return whether a pair was made in a server or chat."""
+    return bool(conn.execute(HERE, (pair_id, scope_id)).fetchone()[0])
+
+
+def newest(conn: sqlite3.Connection, person_id: int, scope_id: int) -> int | None:
+    """Return the newest pair that a person made in a server or chat."""
+    (found,) = conn.execute(NEWEST, (person_id, scope_id)).fetchone()
+    return None if found is None else int(found)
+
+
+def delete(conn: sqlite3.Connection, pair_id: int, now: float) -> bool:
+    """Take a pair away; False when it is away or unknown. Its numbers stay for the statistics."""
+    return conn.execute(DELETE, (now, pair_id)).rowcount == 1

@@ -26,6 +26,12 @@ def make_empty(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True)
 
 
+def remove(folder: Path) -> None:
+    """Remove the folder of an attempt; what cannot go now goes with the next sweep."""
+    if _NAME.fullmatch(folder.name):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sweep(root: Path, needed: Callable[[int, int], bool]) -> int:
     """Remove the folders of attempts that are not `needed(job_id, attempt)`; return how many."""
     removed = 0

@@ -16,8 +16,9 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from pydantic import ValidationError
 
 from db import jobs, outbox
 from db.rows import AnswerRow, JobRow
-from db.store import Store, StoreError
+from db.store import Store
 from engine import transactions
 from engine.clock import Clock, SystemClock
 from engine.errors import Transient, TuneTaleError
@@ -43,6 +44,7 @@ from engine.jobs import (
     request_to_json,
     result_to_json,
 )
+from engine.ledger import Ledger
 from engine.policy import Policy
 from engine.transactions import Terms
 
@@ -56,8 +58,8 @@ class Queue:
     """Jobs from submit to answer, kept in a store; what they make lies in `folder`, one folder for each attempt.
 
     `work` is set when something may be claimable (or was cancelled): wait for it, then claim until there is nothing;
-    `claim` clears it. `answers` is set when an answer may be ready: clear it, take answers until there are none, wait;
-    who shares it with other deliverers waits with a time limit, because they clear it as well.
+    `claim` clears it. `answers(platform)` is set when an answer may be ready there: clear it, take answers until there
+    are none, wait. While `paused`, nothing is claimed.
     """
 
     def __init__(
@@ -71,10 +73,10 @@ class Queue:
         deadline_s: float = 300.0,
     ) -> None:
         self.work = asyncio.Event()
-        self.answers = asyncio.Event()
         self.work.set()  # there may be something from before
-        self.answers.set()
-        self._store = store
+        self.ledger = Ledger(store)
+        self._answers: dict[Platform, asyncio.Event] = {}
+        self._paused = False
         self._clock = clock or SystemClock()
         self._terms = Terms(policy or Policy(), lease_s, deadline_s, folder, owner=f"{secrets.token_hex(6)}.")
         self._held: dict[str, int] = {}  # token -> job
@@ -83,24 +85,39 @@ class Queue:
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
-    async def submit(self, request: Request, asker: Asker, *, dedupe: str | None = None) -> Job:
+    async def submit(
+        self, request: Request, asker: Asker, *, dedupe: str | None = None, policy: Policy | None = None
+    ) -> Job:
         """Accept a request: when this returns, it is on the disk. A live job with the same `dedupe` is it already.
 
-        `dedupe` is the platform's id of what the person did (an interaction, an update). Raises `UserError` with the
-        numbers when the person, the chat or the queue has too much waiting.
+        `dedupe` is the platform's id of what the person did (an interaction, an update); `policy` holds the quotas of
+        the place where it was done. Raises `UserError` with the numbers when the person, the chat or the queue has too
+        much waiting.
         """
         key = None if dedupe is None else f"{asker.platform}:{dedupe}"
         args, now = request_to_json(request), self._clock.now()
-        row = await self._write(
-            lambda conn: transactions.accept(conn, self._terms, request.kind, args, asker, key, now)
-        )
+        terms = self._terms if policy is None else replace(self._terms, policy=policy)
+        row = await self._write(lambda conn: transactions.accept(conn, terms, request.kind, args, asker, key, now))
         self.work.set()
         return transactions.job(row)
 
+    @property
+    def policy(self) -> Policy:
+        """The limits that hold where no place has its own."""
+        return self._terms.policy
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are that jobs make."""
+        return self._terms.folder
+
     async def job(self, job_id: int) -> Job | None:
-        """Return a job as it is now."""
+        """Return a job as it is now; None for an unknown one, and for one whose words were taken away."""
         row = await self._read(lambda conn: jobs.by_id(conn, job_id))
-        return None if row is None else transactions.job(row)
+        try:
+            return None if row is None else transactions.job(row)
+        except ValidationError:
+            return None
 
     async def position(self, job_id: int) -> int | None:
         """Return which in turn a queued job is (1: next) if nobody else asks; None when it is not queued."""
@@ -123,6 +140,35 @@ class Queue:
         """Return whether nothing is queued or running and no answer is on its way."""
         return not await self._read(lambda conn: jobs.any_live(conn) or outbox.any_open(conn))
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is claimed."""
+        return self._paused
+
+    def pause(self, paused: bool = True) -> None:
+        """Claim nothing from now on (what runs goes on), or claim again."""
+        self._paused = paused
+        self.work.set()
+
+    async def take_away(self, pair_id: int) -> bool:
+        """Delete what a pair says and its files; its numbers stay for the statistics. False when it is away already."""
+        now = self._clock.now()
+        return await self._write(lambda conn: transactions.take_away(conn, self._terms, pair_id, now))
+
+    async def forget(self, platform: Platform, person: str) -> bool:
+        """Delete a person with jobs, files and all that hangs on them; False for an unknown one. Running jobs end."""
+        gone = await self._write(lambda conn: transactions.forget(conn, platform, person))
+        if gone is None:
+            return False
+        self._forget([token for token, held in self._held.items() if held in gone])
+        self.work.set()
+        await self.sweep()
+        return True
+
+    async def sweep(self) -> int:
+        """Remove the folders of attempts that nobody needs; return how many."""
+        return await self._read(lambda conn: transactions.sweep(conn, self._terms))
+
     # --- working --------------------------------------------------------------------------------------------------
 
     async def claim(self) -> Lease | None:
@@ -132,6 +178,8 @@ class Queue:
         inside the transaction: no lease without a folder.
         """
         self.work.clear()
+        if self._paused:
+            return None
         while isinstance(row := await self._take(), JobRow):
             self.work.set()  # there may be more
             try:
@@ -167,7 +215,7 @@ class Queue:
         alignment = result.alignment if isinstance(result, StoryResult | ComposeResult) else None
         finished = await self._write(lambda conn: transactions.finish(conn, token, text, alignment, nonce, now))
         self._forget([token])
-        self.answers.set()
+        self._ring()
         return finished
 
     async def fail(self, token: str, error: TuneTaleError, *, incident: str | None = None) -> bool:
@@ -179,7 +227,7 @@ class Queue:
         failed = await self._write(lambda conn: transactions.fail(conn, self._terms, token, error, incident, now))
         self._forget([token])
         self.work.set()
-        self.answers.set()
+        self._ring()
         return failed
 
     async def release(self, tokens: Collection[str]) -> None:
@@ -197,14 +245,21 @@ class Queue:
         now = self._clock.now()
         lost = await self._write(lambda conn: transactions.recover(conn, self._terms, now))
         self._forget(row.lease for row in lost if row.lease is not None)
-        await self._read(lambda conn: transactions.sweep(conn, self._terms))
+        await self.sweep()
         if lost:
             log.warning("took back %d jobs: %s", len(lost), ", ".join(str(row.id) for row in lost))
             self.work.set()
-            self.answers.set()
+            self._ring()
         return len(lost)
 
     # --- answering ------------------------------------------------------------------------------------------------
+
+    def answers(self, platform: Platform) -> asyncio.Event:
+        """Return the event that is set when an answer may be ready on a platform."""
+        if platform not in self._answers:
+            self._answers[platform] = asyncio.Event()
+            self._answers[platform].set()  # there may be something from before
+        return self._answers[platform]
 
     async def next_answer(self, platform: Platform) -> Answer | None:
         """Give out the oldest answer that is due on a platform, to the one who sends it; None when there is none.
@@ -218,7 +273,7 @@ class Queue:
         )
         if isinstance(row, AnswerRow):
             return transactions.answer(row, self._terms)
-        self._alarm(self.answers, row)
+        self._alarm(self.answers(platform), row)
         return None
 
     async def answered(self, answer_id: int, message_id: str | None) -> None:
@@ -234,7 +289,8 @@ class Queue:
         else:
             again = now + retry_in_s
             await self._write(lambda conn: outbox.again(conn, answer_id, owner, error, again))
-            self._alarm(self.answers, again)
+            for event in self._answers.values():
+                self._alarm(event, again)
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
@@ -254,10 +310,14 @@ class Queue:
         return row
 
     async def _write(self, body: Callable[[sqlite3.Connection], T]) -> T:
-        return await _translated(self._store.write(body))
+        return await self.ledger.write(body)
 
     async def _read(self, body: Callable[[sqlite3.Connection], T]) -> T:
-        return await _translated(self._store.read(body))
+        return await self.ledger.read(body)
+
+    def _ring(self) -> None:
+        for event in self._answers.values():
+            event.set()
 
     def _forget(self, tokens: Iterable[str]) -> None:
         for token in list(tokens):
@@ -275,12 +335,3 @@ class Queue:
             if old is not None:
                 old.cancel()
             self._alarms[event] = loop.call_at(at, event.set)
-
-
-async def _translated(work: Awaitable[T]) -> T:
-    try:
-        return await work
-    except StoreError as error:
-        raise Transient(error.message, code="store") from error
-    except OSError as error:
-        raise Transient(f"The folder for results could not be used: {error.strerror}.", code="folder") from error

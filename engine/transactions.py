@@ -87,7 +87,7 @@ def take(conn: sqlite3.Connection, terms: Terms, token: str, now: float) -> JobR
     lane = decide.pick(jobs.lanes(conn, now))
     if lane is None:
         return jobs.next_time(conn)
-    row = jobs.claim(conn, lane, token, now + terms.lease_s, now + terms.deadline_s)
+    row = jobs.claim(conn, lane, token, now + terms.lease_s, now + terms.deadline_s, now)
     folders.make_empty(terms.folder_of(row.id, row.attempt))
     return row
 
@@ -157,6 +157,26 @@ def position(conn: sqlite3.Connection, job_id: int) -> int | None:
     lanes = jobs.lanes(conn, float("inf"))
     mine = next(lane for lane in lanes if (lane.person_id, lane.kind) == (row.person_id, row.kind))
     return decide.place(lanes, mine, jobs.depth(conn, row))
+
+
+def take_away(conn: sqlite3.Connection, terms: Terms, pair_id: int, now: float) -> bool:
+    """Delete what a pair says and the folder of its files; its numbers stay."""
+    pair = pairs.by_id(conn, pair_id)
+    if pair is None or not pairs.delete(conn, pair_id, now):
+        return False
+    jobs.empty(conn, pair.job_id)
+    folders.remove(terms.folder / pair.folder)
+    return True
+
+
+def forget(conn: sqlite3.Connection, platform: str, person: str) -> set[int] | None:
+    """Delete a person and all that hangs on them; return their live jobs, None for an unknown person."""
+    person_id = people.find(conn, platform, person)
+    if person_id is None:
+        return None
+    live = {row.id for row in jobs.live_of(conn, person_id)}
+    people.forget(conn, person_id)
+    return live
 
 
 def _after_failure(terms: Terms, row: JobRow, error: TuneTaleError) -> Verdict:

@@ -7,10 +7,12 @@ ALTER TABLE person ADD COLUMN language TEXT;
 -- What kind of chat it is, and the server whose settings hold there (a row of kind 'server'; null outside Discord).
 ALTER TABLE chat ADD COLUMN kind TEXT CHECK (kind IN ('private', 'group', 'channel', 'thread', 'server'));
 ALTER TABLE chat ADD COLUMN server_id INTEGER REFERENCES chat ON DELETE CASCADE;
+CREATE INDEX chat_server ON chat (server_id) WHERE server_id IS NOT NULL;
 
 -- When work on the last attempt began: what waiting times are reckoned from.
 ALTER TABLE job ADD COLUMN started REAL;
 CREATE INDEX job_measured ON job (kind, id) WHERE state = 'done' AND started IS NOT NULL;
+CREATE INDEX job_ended ON job (ended) WHERE ended IS NOT NULL;
 
 -- What an admin has set for a server or chat; `value` is JSON. What forgetme does: nothing, it is the chat's own;
 -- the settings of a private chat go with its person.
@@ -68,6 +70,7 @@ CREATE TABLE block (
 ) STRICT;
 
 CREATE UNIQUE INDEX block_who ON block (who, coalesce(chat_id, 0));
+CREATE INDEX block_chat ON block (chat_id);
 
 -- What admins did; only added to. What forgetme does: forgets who it was, keeps what was done.
 CREATE TABLE audit (

@@ -36,12 +36,12 @@ class House:
         """Wait until a job is over."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                self.queue.answers.clear()
+                self.queue.answers("console").clear()
                 job = await self.queue.job(job_id)
                 assert job is not None
                 if job.state not in ("queued", "running"):
                     return job
-                await self.queue.answers.wait()
+                await self.queue.answers("console").wait()
 
     async def answers(self) -> list[Answer]:
         found = []

@@ -208,7 +208,7 @@ async def test_p2_an_answer_half_sent_by_a_dead_process_comes_again_with_its_non
     assert await before.next_answer("console") is None  # one deliverer at a time
 
     after = Queue(store, files, clock=clock)
-    assert after.answers.is_set()
+    assert after.answers("console").is_set()
     second = await after.next_answer("console")
     assert second is not None
     assert (second.id, second.nonce, second.attempt) == (first.id, first.nonce, first.attempt + 1)

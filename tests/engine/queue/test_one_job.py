@@ -130,10 +130,10 @@ async def test_an_earlier_retry_is_not_forgotten_for_a_later_one(store: Store, f
     soon, late = await queue.next_answer("console"), await queue.next_answer("console")
     assert soon is not None
     assert late is not None
-    queue.answers.clear()
+    queue.answers("console").clear()
     await queue.answer_failed(soon.id, "429", 0.02)
     await queue.answer_failed(late.id, "503", 3600.0)
-    await asyncio.wait_for(queue.answers.wait(), 5)
+    await asyncio.wait_for(queue.answers("console").wait(), 5)
     again = await queue.next_answer("console")
     assert again is not None
     assert again.id == soon.id
@@ -148,9 +148,9 @@ async def test_events_say_when_there_may_be_work_and_answers(queue: Queue) -> No
     await claim(queue)
     assert await queue.claim() is None
     assert not queue.work.is_set()
-    queue.answers.clear()
+    queue.answers("console").clear()
     await queue.finish(lease.token, READ)
-    assert queue.answers.is_set()
+    assert queue.answers("console").is_set()
 
 
 # --- fencing -----------------------------------------------------------------------------------------------------
