@@ -121,6 +121,17 @@ class ModerationSettings:
 
 
 @dataclass(frozen=True)
+class T5Settings:
+    """Which T5 describes, when it is the describer."""
+
+    model: str = ""
+    """Directory that `tunetale train describer` wrote, or hub name of a T5 that was trained on stories and captions."""
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    device: str = "auto"
+    """As accelerate's device map: auto, cpu, cuda, cuda:1."""
+
+
+@dataclass(frozen=True)
 class MusicgenSettings:
     """How MusicGen is loaded and asked, when it is the composer."""
 
