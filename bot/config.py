@@ -107,8 +107,8 @@ class RetentionSettings:
 
     results_days: float = 365.0
     """Jobs with their texts, results, pairs and votes."""
-    uploads_days: float = 30.0
-    """Files that people sent."""
+    uploads_days: float = 365.0
+    """Files that people sent: `again` and the listening test need them."""
     audit_days: float = 365.0
     """What admins did."""
 
