@@ -13,6 +13,7 @@ from engine.dispatch import dispatch
 
 EVALUATIONS = {
     "composer": "engine.evaluation.composer",
+    "describer": "engine.evaluation.describer",
     "fragments": "engine.evaluation.fragments",
     "gibberish": "engine.evaluation.gibberish",
     "music-emotion": "engine.evaluation.music_emotion",

@@ -13,6 +13,7 @@ from engine.dispatch import dispatch
 
 TRAINERS = {
     "calibration": "engine.training.calibration",
+    "describer": "engine.training.describer",
     "fragments": "engine.training.fragments",
     "gibberish": "engine.training.gibberish",
     "music-emotion": "engine.training.music_emotion",

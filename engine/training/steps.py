@@ -106,6 +106,10 @@ class Steps:
         finally:
             self._set(kept)
 
+    def finish(self) -> None:
+        """Leave the mean weights in the model."""
+        self._set(self.mean)
+
     def _set(self, values: dict[str, Tensor]) -> None:
         with torch.no_grad():
             for name, parameter in self.parameters.items():

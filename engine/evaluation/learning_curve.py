@@ -1,0 +1,27 @@
+"""Draws learning curves (the paper's figures 9, 10 and 14). Knows numbers an epoch; knows no model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+
+def draw_learning_curve(path: Path, title: str, measure: str, curves: Mapping[str, Sequence[float]]) -> None:
+    """Write a PNG with one line for each of `curves`: name → value after epoch 1, 2, …; `measure` names the y axis."""
+    figure = Figure(figsize=(6.4, 4.0), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for name, values in curves.items():
+        axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name)
+    axes.set(title=title, xlabel="epoch", ylabel=measure)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    unfinished = path.with_name(f".{path.name}.part")
+    figure.savefig(unfinished, format="png")
+    os.replace(unfinished, path)
