@@ -82,6 +82,14 @@ class Gateway:
             if session.socket is not None:
                 await session.socket.close(code=code)
 
+    def break_off(self) -> None:
+        """Cut every connection at once, without a goodbye."""
+        for session in self._sessions.values():
+            if session.socket is not None and session.socket._req is not None:
+                transport = session.socket._req.transport
+                if transport is not None:
+                    transport.abort()
+
     def forget_sessions(self) -> None:
         """Let every RESUME fail, as after hours of absence."""
         self._sessions.clear()

@@ -36,6 +36,8 @@ class Interaction:
     limit: int
     source: Message | None = None
     only_user_installed: bool = False
+    session: str = ""
+    """The gateway session to which it was sent; empty when nobody listened."""
     answered: Answered = ""
     first_answer_s: float | None = None
     original: Message | None = None
@@ -45,7 +47,7 @@ class Interaction:
     @property
     def thinking(self) -> bool:
         """Whether the person still sees "TuneTale is thinking…"."""
-        return self.original is not None and bool(self.original.flags & LOADING)
+        return self.original is not None and not self.original.deleted and bool(self.original.flags & LOADING)
 
 
 class Interactions:

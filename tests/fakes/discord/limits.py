@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from tests.fakes.clock import FakeClock
 from tests.fakes.discord.world import JSON
 
 GLOBAL = 50
@@ -45,11 +46,11 @@ class Window:
 
 @dataclass
 class Storm:
-    """The next requests are refused, whatever they are."""
+    """The next requests of some routes (none: all) are refused; who comes back before the time breaks a rule."""
 
     left: int
     retry_after: float
-    route: str | None = None
+    routes: tuple[str, ...] = ()
     everywhere: bool = False
 
 
@@ -59,11 +60,18 @@ class TooMany:
     body: JSON
 
 
+SLEEPABLE_S = 30.0
+"""Pauses up to here the client library sleeps through, in real time; longer ones pass on the world's clock."""
+
+
 @dataclass
 class Limits:
+    clock: FakeClock
     enforced: bool = False
     storms: list[Storm] = field(default_factory=list)
     refused: int = 0
+    violations: list[str] = field(default_factory=list)
+    _pauses: dict[tuple[str, str], tuple[bool, float]] = field(default_factory=dict)
     _windows: dict[tuple[str, str], Window] = field(default_factory=dict)
     _all: Window = field(default_factory=lambda: Window(GLOBAL, 1.0))
 
@@ -82,15 +90,25 @@ class Limits:
             "X-RateLimit-Reset-After": f"{window.ends - now:.3f}",
             "X-RateLimit-Bucket": route.replace(" ", "-"),
         }
+        self._check_pause(route, major)
         for storm in self.storms:
-            if storm.left > 0 and storm.route in (None, route):
+            if storm.left > 0 and (not storm.routes or route in storm.routes):
                 storm.left -= 1
+                sleepable = storm.retry_after <= SLEEPABLE_S
+                ends = (now if sleepable else self.clock.now()) + storm.retry_after
+                self._pauses[(route, major)] = (sleepable, ends)
                 return headers, self._refuse(headers, storm.retry_after, "user", everywhere=storm.everywhere)
         if not fits_all:
             return headers, self._refuse(headers, self._all.ends - now, "global", everywhere=True)
         if not fits:
             return headers, self._refuse(headers, window.ends - now, "user", everywhere=False)
         return headers, None
+
+    def _check_pause(self, route: str, major: str) -> None:
+        sleepable, ends = self._pauses.pop((route, major), (True, 0.0))
+        early = ends - (time.monotonic() if sleepable else self.clock.now())
+        if early > 0:
+            self.violations.append(f"{route} in {major}: came back {early:.3f} s before the pause was over")
 
     def _refuse(self, headers: dict[str, str], retry_after: float, scope: str, *, everywhere: bool) -> TooMany:
         self.refused += 1

@@ -158,8 +158,8 @@ def file(of: File, base: str) -> JSON:
     return found
 
 
-def message(of: Message, base: str, *, content_seen: bool = True) -> JSON:
-    """A message; without `content_seen` as a bot gets it that lacks the message content intent."""
+def message(of: Message, base: str, *, content_seen: bool = True, reader: User | None = None) -> JSON:
+    """A message for `reader`; without `content_seen` as a bot gets it that lacks the message content intent."""
     found: JSON = {
         "id": str(of.id),
         "channel_id": str(of.channel.id),
@@ -191,8 +191,8 @@ def message(of: Message, base: str, *, content_seen: bool = True) -> JSON:
                 "emoji": {"id": None, "name": emoji},
                 "count": len(reactors.normal) + len(reactors.burst),
                 "count_details": {"normal": len(reactors.normal), "burst": len(reactors.burst)},
-                "me": False,
-                "me_burst": False,
+                "me": reader is not None and reader.id in reactors.normal,
+                "me_burst": reader is not None and reader.id in reactors.burst,
                 "burst_colors": [],
             }
             for emoji, reactors in of.reactions.items()

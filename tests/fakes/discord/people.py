@@ -146,7 +146,8 @@ class Person:
 
     def _interact(self, type: int, channel: Channel, data: JSON, source: Message | None = None) -> Interaction:
         server, guild = self.server, channel.guild
-        made = server.interactions.begin(type, self.user, channel, source=source)
+        session = server.gateway.session.id if server.gateway.session is not None and server.up else ""
+        made = server.interactions.begin(type, self.user, channel, source=source, session=session)
         allowed = self._permissions(channel)
         owners = {"1": str(self.user.id)} if made.only_user_installed else {"0": str(guild.id if guild else 0)}
         payload: JSON = {
@@ -177,6 +178,7 @@ class Person:
             }
         if source is not None:
             payload["message"] = payloads.message(source, f"{server.base}/cdn")
+        server.last_interaction = payload
         server.world.tell("INTERACTION_CREATE", payload)
         return made
 

@@ -179,7 +179,8 @@ class Rest:
         return reply(payloads.message(sent, self._base))
 
     async def message(self, request: web.Request) -> web.Response:
-        return reply(payloads.message(self._message(request, "read_message_history"), self._base))
+        found = self._message(request, "read_message_history")
+        return reply(payloads.message(found, self._base, reader=self._world.bot))
 
     async def edit(self, request: web.Request) -> web.Response:
         body, uploads = await _body(request)

@@ -21,7 +21,7 @@ from tests.fakes.discord.interactions import Interactions
 from tests.fakes.discord.limits import Limits
 from tests.fakes.discord.registry import Command
 from tests.fakes.discord.wire import UnknownField
-from tests.fakes.discord.world import ApiError, World
+from tests.fakes.discord.world import JSON, ApiError, World
 
 TOKEN = "MTA.fake.discord-token-for-tests"
 PATIENCE_S = 60.0
@@ -50,12 +50,13 @@ class Server:
         self.world = World(clock)
         self.gateway = Gateway(self.world, TOKEN, base)
         self.interactions = Interactions(self.world, f"{base}/cdn")
-        self.limits = Limits()
+        self.limits = Limits(self.world.clock)
         self.commands: list[Command] = []
         self.calls: deque[Call] = deque(maxlen=REMEMBERED)
         self.violations: list[str] = []
         self.token_valid = True
         self.up = True
+        self.last_interaction: JSON | None = None
         self._expected: dict[int, int] = {}
         self._unexpected: list[str] = []
         self._waiting: set[asyncio.Future[None]] = set()
@@ -67,12 +68,16 @@ class Server:
         """Wait until something holds; looked at after every request of the bot and every `changed`."""
         async with asyncio.timeout(PATIENCE_S):
             while not true():
-                future = asyncio.get_running_loop().create_future()
-                self._waiting.add(future)
-                try:
-                    await future
-                finally:
-                    self._waiting.discard(future)
+                await self.change()
+
+    async def change(self) -> None:
+        """Wait for the bot's next request, or the next `changed`."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)
 
     def changed(self) -> None:
         """Let everybody who waits look again."""
@@ -89,10 +94,10 @@ class Server:
         """Return how often the bot was refused with a code."""
         return self._expected.get(code, 0)
 
-    async def go_down(self) -> None:
+    def go_down(self) -> None:
         """Answer 503 to everything and break the gateway, as in an outage."""
         self.up = self.gateway.open = False
-        await self.gateway.close(1001)
+        self.gateway.break_off()
 
     def come_back(self) -> None:
         self.up = self.gateway.open = True
@@ -111,9 +116,21 @@ class Server:
 
     def check(self) -> None:
         """Fail if the bot did what no bot may do, or was refused where the test did not expect it."""
-        faults = self.violations + self.gateway.violations + self._unexpected
-        if faults:
+        if faults := self.faults():
             raise AssertionError("\n".join(faults))
+
+    def faults(self) -> list[str]:
+        """Return what the bot has done wrong so far."""
+        return self.violations + self.gateway.violations + self.limits.violations + self._unexpected
+
+    def unanswered(self) -> list[str]:
+        """Return what people did in the present session without getting an answer."""
+        session = self.gateway.session
+        return [
+            f"interaction {one.id} of {one.user.name} was not answered"
+            for one in self.interactions.known.values()
+            if session is not None and one.session == session.id and not one.answered
+        ]
 
     def forgive(self) -> None:
         """Forget refusals so far that no code names, such as a wrong token."""

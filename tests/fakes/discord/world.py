@@ -19,6 +19,8 @@ Kind = Literal["text", "dm", "group", "thread"]
 
 EPOCH_S = 1_420_070_400
 """Discord's epoch, 1 January 2015."""
+NOW = 1_800_000_000.0
+"""When a world begins that is given no clock."""
 NONCE_MEMORY_S = 300.0
 """How long a nonce is remembered; the documentation says "a few minutes"."""
 MAX_EMOJI = 20
@@ -136,7 +138,9 @@ class World:
     """Everything there is. `tell` is called with each event that a gateway would send."""
 
     def __init__(self, clock: FakeClock | None = None) -> None:
-        self.clock = clock or FakeClock(1_800_000_000.0)
+        self.clock = clock or FakeClock(NOW)
+        # Ids hold the time since 2015; a clock may begin earlier.
+        self._shift = max(0.0, NOW - self.clock.now()) if self.clock.now() < EPOCH_S else 0.0
         self.tell: Callable[[str, Any], None] = lambda name, subject: None
         self._count = 0
         self.bot = User(self.new_id(), "TuneTale", bot=True)
@@ -148,7 +152,7 @@ class World:
     def new_id(self) -> int:
         """Return a snowflake of this moment."""
         self._count += 1
-        return (int((self.clock.now() - EPOCH_S) * 1000) << 22) + self._count
+        return (int((self.clock.now() + self._shift - EPOCH_S) * 1000) << 22) + self._count
 
     # --- making -----------------------------------------------------------------------------------------------------
 
