@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -158,10 +159,11 @@ def test_the_trained_model_describes(model: Path) -> None:
     t5 = T5Describer.load(T5Settings(model=str(model)))
     assert t5.name == "T5 (describer)"
     words = EmotionWords(TextEmotion.load())
-    for story, beginning in (("A sad day 3.", "A slow"), ("A happy day 4.", "A happy")):
-        beats = words.beats(story)
-        description = t5.describe(beats, story, 1)
-        assert description.startswith(beginning) and description == t5.describe(beats, story, 2)
+    for story, own, other in (("A sad day 3.", SAD, GLAD), ("A happy day 4.", GLAD, SAD)):
+        description = t5.describe(words.beats(story), story, 1)
+        near, far = (SequenceMatcher(None, description, caption).ratio() for caption in (own, other))
+        assert near > far + 0.2
+        assert description == t5.describe(words.beats(story), story, 2)
 
 
 def test_training_twice_gives_the_same_weights() -> None:
