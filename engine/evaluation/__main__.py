@@ -17,8 +17,10 @@ EVALUATIONS = {
     "fragments": "engine.evaluation.fragments",
     "gibberish": "engine.evaluation.gibberish",
     "music-emotion": "engine.evaluation.music_emotion",
+    "paper-poll": "engine.evaluation.paper_poll",
     "storyteller": "engine.evaluation.storyteller",
     "text-emotion": "engine.evaluation.text_emotion",
+    "vote-intervals": "engine.evaluation.coverage",
 }
 
 
