@@ -45,6 +45,8 @@ class Place:
     """The Discord guild; None elsewhere. Settings belong to the server where there is one, otherwise to the chat."""
     can_post: bool = True
     """Whether a result can be posted there later, without the command's own token."""
+    message: str | None = None
+    """The message that asked, which the answer replies to where the platform can."""
 
 
 # --- what comes with a command ---------------------------------------------------------------------------------

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
+
+from bot.wishes import parse_language
+from engine.errors import UserError
 from engine.jobs import Language
+
+MOST_SECONDS = 3600.0
+MOST_WAITING = 1000
+"""What an admin may set at most; the owner's limits hold beside it."""
 
 
 @dataclass(frozen=True)
@@ -29,3 +41,63 @@ class PlaceSettings:
     """Ids of the people who may make things, whatever their role."""
     paused: bool = False
     """No new requests are taken; what waits is still finished."""
+
+
+NAMES = tuple(item.name for item in fields(PlaceSettings) if item.name != "paused")
+"""What `/admin set` takes; `paused` has commands of its own."""
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(hint) for name, hint in get_type_hints(PlaceSettings).items()
+}
+_YES, _NO = ("on", "yes", "true", "1", "開", "是"), ("off", "no", "false", "0", "關", "否")
+
+
+def read_settings(stored: Mapping[str, str]) -> PlaceSettings:
+    """Return settings from what the store holds (name -> JSON); what an older or newer version wrote is left out."""
+    found: dict[str, Any] = {}
+    for name, text in stored.items():
+        if name in _ADAPTERS:
+            try:
+                found[name] = _ADAPTERS[name].validate_json(text)
+            except ValidationError:
+                continue
+    return PlaceSettings(**found)
+
+
+def parse_setting(name: str, text: str) -> str | None:
+    """Return what an admin typed as JSON for the store; None goes back to the default. Raises `UserError`."""
+    if name not in NAMES:
+        raise UserError(f"There is no setting {name}; please choose one of {', '.join(NAMES)}.", code="unknown_setting")
+    text = text.strip()
+    if not text or text.lower() == "default":
+        return None
+    match name:
+        case "language":
+            return json.dumps(parse_language(text))
+        case "links":
+            return json.dumps(_switch(text))
+        case "max_seconds":
+            return json.dumps(_number(name, text, MOST_SECONDS))
+        case "per_person" | "per_chat":
+            return json.dumps(int(_number(name, text, MOST_WAITING)))
+        case _:
+            return json.dumps(_ids(name, text))
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in (*_YES, *_NO):
+        return text.lower() in _YES
+    raise UserError("Please say on or off.", code="bad_switch")
+
+
+def _number(name: str, text: str, most: float) -> float:
+    if re.fullmatch(r"[0-9]{1,6}", text) and 1 <= int(text) <= most:
+        return int(text)
+    raise UserError(f"{name} is a whole number from 1 to {most:g}, not {text[:20]!r}.", code="bad_setting")
+
+
+def _ids(name: str, text: str) -> list[str]:
+    """Read ids as they are typed or mentioned: `123, <#456>`, `-100123`."""
+    ids = re.findall(r"-?[0-9]{1,20}", text)
+    if not ids or re.sub(r"-?[0-9]{1,20}|[\s,;<>#@&!]", "", text):
+        raise UserError(f"{name} takes ids or mentions, separated by spaces.", code="bad_setting")
+    return list(dict.fromkeys(ids))

@@ -38,8 +38,23 @@ def source_of(text: str) -> Source:
         return FileSource(str(Path(text).absolute()), Path(text).name)
     if scheme[1].lower() in ("http", "https"):
         return LinkSource(text)
-    raise UserError(
-        f"Links of the kind {scheme[1]}: are not supported; please give an http(s) link or an audio file.",
+    raise _unsupported(scheme[1])
+
+
+def link_of(text: str) -> LinkSource:
+    """Read a link; nothing else, above all no file name. Raises `UserError`."""
+    text = text.strip().removeprefix("<").removesuffix(">")
+    scheme = _SCHEME.match(text)
+    if scheme is None or any(char.isspace() for char in text):
+        raise UserError("Please send an audio file, or one http(s) link.", code="no_source")
+    if scheme[1].lower() not in ("http", "https"):
+        raise _unsupported(scheme[1])
+    return LinkSource(text)
+
+
+def _unsupported(scheme: str) -> UserError:
+    return UserError(
+        f"Links of the kind {scheme}: are not supported; please give an http(s) link or an audio file.",
         code="unsupported_scheme",
     )
 
@@ -52,9 +67,10 @@ def story_request(
     seed: int | None = None,
     candidates: int = 1,
     title: str | None = None,
+    max_seconds: float | None = None,
 ) -> StoryRequest:
     """Ask for the story of a piece of music. Raises `UserError` when the wish cannot be met."""
-    spoken = _language(language)
+    spoken = parse_language(language)
     if words is not None:
         unit = "words" if spoken == "en" else "characters"
         _within(words, WORDS[spoken], f"The length of the story is {{low}} to {{high}} {unit}", "bad_words")
@@ -65,7 +81,7 @@ def story_request(
             raise UserError(
                 f"A title has 1 to {MAX_TITLE_CHARS} characters; please give another one.", code="bad_title"
             )
-    return StoryRequest(source, spoken, words, _seed(seed), candidates, title)
+    return StoryRequest(source, spoken, words, _seed(seed), candidates, title, max_seconds=max_seconds)
 
 
 def compose_request(
@@ -104,7 +120,8 @@ def lines_emotion_request(text: str) -> TextEmotionRequest:
     return TextEmotionRequest(tuple(line.rstrip("\r") for line in lines), split=False)
 
 
-def _language(language: str) -> Language:
+def parse_language(language: str) -> Language:
+    """Read the name of a language. Raises `UserError`."""
     for known in get_args(Language):
         if language.lower().replace("_", "-") == known.lower():
             found: Language = known

@@ -68,6 +68,8 @@ class StoryRequest:
     seed: int | None = None
     candidates: int = 1
     title: str | None = None
+    max_seconds: float | None = None
+    """Longest music that is accepted where it was asked, if that is less than `MediaLimits.max_seconds`."""
     kind: Literal["story"] = "story"
 
 

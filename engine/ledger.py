@@ -10,6 +10,8 @@ from db.store import Store, StoreError
 from engine.errors import Transient
 
 T = TypeVar("T")
+Connection = sqlite3.Connection
+"""What a function of `db` is given, for those who may not know SQLite."""
 
 
 class Ledger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,9 @@ def to_story(
 ) -> StoryResult:
     """Tell the story of a piece of music; files go into `folder`. Raises `UserError` and what `report` raises."""
     watch = Stopwatch()
+    if request.max_seconds is not None:
+        most_s = min(request.max_seconds, settings.media.max_seconds)
+        settings = replace(settings, media=replace(settings.media, max_seconds=most_s))
     recording = get_recording(request.source, settings, folder, report, watch)
     seed = seed_of(recording.sha256) if request.seed is None else request.seed
 
