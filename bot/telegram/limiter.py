@@ -1,0 +1,184 @@
+"""Keeps the bot below Telegram's flood limits, and silent for as long as Telegram asks. Knows time and chats only.
+
+Telegram publishes round figures (core.telegram.org/bots/faq): about one message a second in a chat with short bursts,
+30 a second overall, 20 a minute in a group; when it has had enough, it says for how long (`retry_after`), and calls
+during that time make it longer. The library's `AIORateLimiter` is not enough for that (22.8, `_aioratelimiter.py`): it
+does not pace private chats, its buckets let 60 messages out in one second and 40 in one minute, and any request that
+ends lifts the pause that another one was told to make.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from typing import Any, Literal
+
+from telegram.error import RetryAfter
+from telegram.ext import BaseRateLimiter
+
+log = logging.getLogger(__name__)
+
+Urgency = Literal["now", "never_wait"]
+"""`never_wait`: progress, which is worth nothing later; it is refused with `RetryAfter` instead of waiting."""
+NEVER_WAIT: Urgency = "never_wait"
+
+PATIENCE_S = 30.0
+"""A call waits so long for its turn or for a pause to end; then it fails with `RetryAfter`, for the outbox to keep."""
+MAX_TRIES = 5
+"""Calls of one message that may be answered with 429."""
+SLACK_S = 0.1
+"""Longer than Telegram asked for, since clocks and networks are not exact."""
+MOST_CHATS = 2_000
+"""Chats whose pace is remembered; beyond that, those that are long silent are forgotten."""
+_QUIET = ("sendChatAction",)
+"""Calls that send no message, whatever they are called."""
+
+Result = Any
+
+
+class Pace:
+    """A bucket of `burst` messages that fills by `per_s`: at most `burst + per_s * t` in any `t` seconds (GCRA)."""
+
+    def __init__(self, burst: int, per_s: float) -> None:
+        self._every = 1.0 / per_s
+        self._burst_s = (burst - 1) * self._every
+        self._next = -math.inf
+
+    def wait_s(self, now: float) -> float:
+        """Return how long a message would have to wait."""
+        return max(0.0, self._next - self._burst_s - now)
+
+    def take(self, now: float) -> float:
+        """Take a turn and return how long to wait for it."""
+        wait = self.wait_s(now)
+        self._next = max(self._next, now) + self._every
+        return wait
+
+    def idle(self, now: float) -> bool:
+        """Return whether it is as good as new."""
+        return self._next <= now
+
+
+# Each a little below the published window: 4 + 24 in a second, 4 + 14 in a minute.
+def _overall() -> Pace:
+    return Pace(4, 24.0)
+
+
+def _group() -> Pace:
+    return Pace(4, 14.0 / 60.0)
+
+
+def _chat() -> Pace:
+    return Pace(2, 0.9)
+
+
+class FloodGate(BaseRateLimiter[Urgency]):
+    """Lets calls through one by one, each when its chat, its group and the bot as a whole may speak.
+
+    A `retry_after` holds the chat that it was about, and everything when it came for two chats at once: then the bot
+    is meant, not the chat.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        paced: bool = True,
+    ) -> None:
+        self._now = now
+        self._sleep = sleep
+        self._paced = paced
+        self._overall = _overall()
+        self._groups: defaultdict[int, Pace] = defaultdict(_group)
+        self._chats: defaultdict[int, Pace] = defaultdict(_chat)
+        self._holds: dict[int | None, float] = {}
+        self._closed = False
+
+    async def initialize(self) -> None:
+        """Do nothing."""
+
+    async def shutdown(self) -> None:
+        """Let nobody wait any more."""
+        self._closed = True
+
+    async def process_request(
+        self,
+        callback: Callable[..., Coroutine[Any, Any, Result]],
+        args: Any,
+        kwargs: dict[str, Any],
+        endpoint: str,
+        data: dict[str, Any],
+        rate_limit_args: Urgency | None,
+    ) -> Result:
+        """Make a call in its turn. Raises `RetryAfter` when that would take longer than the call may wait."""
+        patience = 0.0 if rate_limit_args == NEVER_WAIT else PATIENCE_S
+        chat = _chat_of(data)
+        speaks = self._paced and chat is not None and endpoint not in _QUIET and endpoint.startswith(("send", "edit"))
+        if endpoint == "getUpdates":  # the polling loop keeps its own pauses
+            return await callback(*args, **kwargs)
+        for last in (False,) * (MAX_TRIES - 1) + (True,):
+            if speaks and chat is not None:
+                await self._turn(chat, patience)
+            await self._silence(chat, patience)
+            try:
+                return await callback(*args, **kwargs)
+            except RetryAfter as refused:
+                self._hold(chat, _seconds(refused))
+                if last or _seconds(refused) > patience:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _turn(self, chat: int, patience: float) -> None:
+        paces = [self._chats[chat], *([self._groups[chat]] if chat < 0 else ())]
+        now = self._now()
+        longest = max(pace.wait_s(now) for pace in (*paces, self._overall))
+        if longest > patience:
+            raise RetryAfter(timedelta(seconds=math.ceil(longest)))
+        if (wait := max(pace.take(now) for pace in paces)) > 0:
+            await self._sleep(wait)
+        # Not before the chat's own turn: a place among all messages that is taken early would be used late.
+        if (wait := self._overall.take(self._now())) > 0:
+            await self._sleep(wait)
+        if len(self._chats) > MOST_CHATS:
+            self._forget()
+
+    async def _silence(self, chat: int | None, patience: float) -> None:
+        while (left := self._held_s(chat)) > 0:
+            if left > patience or self._closed:
+                raise RetryAfter(timedelta(seconds=math.ceil(left)))
+            await self._sleep(left)
+
+    def _held_s(self, chat: int | None) -> float:
+        return max(self._holds.get(held, -math.inf) for held in (None, chat)) - self._now()
+
+    def _hold(self, chat: int | None, seconds: float) -> None:
+        now = self._now()
+        self._holds = {held: until for held, until in self._holds.items() if until > now}
+        until = now + seconds + SLACK_S
+        self._holds[chat] = max(until, self._holds.get(chat, until))
+        chats = [other for other in self._holds if other is not None]
+        if len(chats) > 1:
+            self._holds[None] = max(self._holds.values())
+        log.warning("Telegram asks for a pause of %.0f s in %s", seconds, "all chats" if None in self._holds else chat)
+
+    def _forget(self) -> None:
+        now = self._now()
+        for paces in (self._chats, self._groups):
+            for chat in [chat for chat, pace in paces.items() if pace.idle(now)]:
+                del paces[chat]
+
+
+def _chat_of(data: dict[str, Any]) -> int | None:
+    chat = data.get("chat_id")
+    return int(chat) if isinstance(chat, int | str) and str(chat).lstrip("-").isdigit() else None
+
+
+def _seconds(refused: RetryAfter) -> float:
+    after = refused.retry_after
+    return after.total_seconds() if isinstance(after, timedelta) else float(after)
