@@ -68,6 +68,7 @@ class Server:
         """Wait until something holds; looked at after every request of the bot and every `changed`."""
         async with asyncio.timeout(PATIENCE_S):
             while not true():
+                self.check()  # who has broken a rule will not get there
                 await self.change()
 
     async def change(self) -> None:
