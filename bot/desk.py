@@ -22,6 +22,7 @@ from bot.cards import card_of, failure_of
 from bot.config import Config
 from bot.contract import Actor, Button, Messenger, Place, Posted, Reply, Status, Text
 from bot.inbox import Inbox
+from bot.metrics import Metrics
 from bot.places import PlaceSettings, read_settings
 from bot.replies import explain, say
 from bot.tokens import write
@@ -82,6 +83,7 @@ class Desk:
         self.overview = Overview(queue, clock, config.engine.worker.slots)
         self.ballots = Ballots(ledger, clock)
         self.inbox = Inbox(queue.folder, ledger)
+        self.metrics = Metrics()
         self.mode: Mode = "open"
         self.messengers: dict[Platform, Messenger] = {}
         """The platforms that are connected now; `bot.deliver.attend` keeps it."""

@@ -52,10 +52,13 @@ FOLLOW = (
     " ON CONFLICT (job_id) DO UPDATE SET chat = excluded.chat, message = excluded.message, language = excluded.language"
 )
 FOLLOWING = "SELECT job_id, chat, message, language FROM follow WHERE job_id = ?"
-# The messages on a platform whose jobs are not over, or were cancelled: those that an answer ends wait for it.
+# The messages on a platform that have something to follow: a job that is not over, one that was cancelled, or one whose
+# answer was out before its message was known. The others wait for their answer, which takes their place.
 FOLLOWED = (
     "SELECT follow.job_id, follow.chat, follow.message, follow.language FROM follow JOIN job ON job.id = follow.job_id"
-    " WHERE follow.platform = ? AND job.state IN ('queued', 'running', 'cancelled') ORDER BY follow.job_id"
+    " LEFT JOIN outbox ON outbox.job_id = job.id"
+    " WHERE follow.platform = ? AND (job.state IN ('queued', 'running', 'cancelled') OR outbox.ended IS NOT NULL)"
+    " ORDER BY follow.job_id"
 )
 UNFOLLOW = "DELETE FROM follow WHERE job_id = ?"
 # The message in which an answer arrived.

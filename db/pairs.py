@@ -30,6 +30,8 @@ NEWEST = (
 )
 # A pair that was taken away.
 DELETE = "UPDATE pair SET deleted = ? WHERE id = ? AND deleted IS NULL"
+# How many votes there are; each pair counts its own.
+VOTES = "SELECT coalesce(sum(votes), 0) FROM pair"
 
 
 def add(
@@ -75,3 +77,8 @@ def newest(conn: sqlite3.Connection, person_id: int, scope_id: int) -> int | Non
 def delete(conn: sqlite3.Connection, pair_id: int, now: float) -> bool:
     """Take a pair away; False when it is away or unknown. Its numbers stay for the statistics."""
     return conn.execute(DELETE, (now, pair_id)).rowcount == 1
+
+
+def votes(conn: sqlite3.Connection) -> int:
+    """Return how many votes are kept."""
+    return int(conn.execute(VOTES).fetchone()[0])
