@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
@@ -86,8 +85,8 @@ class FloodGate(BaseRateLimiter[Urgency]):
 
     def __init__(
         self,
+        now: Callable[[], float],
         *,
-        now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         paced: bool = True,
     ) -> None:

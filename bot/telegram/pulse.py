@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
@@ -17,9 +16,8 @@ SILENT_S = 90.0
 class Pulse:
     """Remembers the last good call and the age of the newest update."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._wall = wall
         self._heard_at: float | None = None
         self._lag_s = 0.0
 
@@ -35,7 +33,7 @@ class Pulse:
         """An update came, about something of this time."""
         self.heard()
         if date is not None:
-            self._lag_s = max(0.0, self._wall() - date.timestamp())
+            self._lag_s = max(0.0, self._now() - date.timestamp())
 
     def lag_s(self) -> float | None:
         """Return the seconds by which the newest update was late; None when nothing is heard."""

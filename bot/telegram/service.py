@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,14 +54,17 @@ WEBHOOK_HOST = "127.0.0.1"
 App = Application[Any, Any, Any, Any, Any, Any]
 
 
-async def serve(token: SecretStr, desk: Desk, stop: asyncio.Event) -> None:
-    """Serve Telegram until `stop` is set. Raises `UserError` for a refused token, `Transient` when it is not there."""
+async def serve(token: SecretStr, desk: Desk, stop: asyncio.Event, *, gate: FloodGate | None = None) -> None:
+    """Serve Telegram until `stop` is set. Raises `UserError` for a refused token, `Transient` when it is not there.
+
+    `gate` keeps the flood limits; without one, its own by the desk's clock.
+    """
     for name in ("httpx", "httpcore"):  # they log addresses, and in Telegram's addresses stands the token
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = desk.config.telegram
     refused = asyncio.Event()
-    pulse = Pulse()
-    app = application(token, settings, pulse, refused.set)
+    pulse = Pulse(desk.clock.now)
+    app = application(token, settings, pulse, refused.set, gate or FloodGate(desk.clock.now))
     sender = Sender(app.bot)
     handlers = Handlers(desk, sender, pulse, local=settings.local)
     app.add_handler(TypeHandler(Update, handlers.update))
@@ -83,7 +86,9 @@ async def serve(token: SecretStr, desk: Desk, stop: asyncio.Event) -> None:
         raise error
 
 
-def application(token: SecretStr, settings: TelegramSettings, pulse: Pulse, refused: Any, *, paced: bool = True) -> App:
+def application(
+    token: SecretStr, settings: TelegramSettings, pulse: Pulse, refused: Callable[[], None], gate: FloodGate
+) -> App:
     """Return the library's application: no queue of jobs, no storage, its own limiter and order."""
     polling = Listening(pulse, refused, read_timeout=POLL_S + ANSWER_S)
     calls = HTTPXRequest(
@@ -102,7 +107,7 @@ def application(token: SecretStr, settings: TelegramSettings, pulse: Pulse, refu
         .local_mode(settings.local)
         .request(calls)
         .get_updates_request(polling)
-        .rate_limiter(FloodGate(paced=paced))
+        .rate_limiter(gate)
         .concurrent_updates(Turns())
         .job_queue(None)
         .build()

@@ -100,8 +100,14 @@ class FakeTelegram:
             screen = "\n".join(f"  {m.chat.name}: {m.text[:200]!r} {m.labels()}" for m in self.world.messages.values())
             raise AssertionError(f"never seen: {what}; on the screens:\n{screen}") from None
 
+    async def change(self) -> None:
+        """Return after the next thing that anybody can see. Raises AssertionError on a fault."""
+        self._change.clear()
+        await self._change.wait()
+        assert not self.faults, self.faults
+
     def refuse(self, error: ApiError, *, method: str | None = None, chat_id: int | None = None, times: int = 1) -> None:
-        """Answer the next calls (of a method, to a chat) with an error."""
+        """Answer the next calls (of a method, or of one that sends or edits; to a chat) with an error."""
         self._troubles.append(Trouble(error, method, chat_id, times))
 
     def hold(self, retry_after: int, *, method: str | None = None, chat_id: int | None = None) -> None:
@@ -168,7 +174,8 @@ class FakeTelegram:
         chat_id: int | None = getattr(call, "chat_id", None)
         self._check_hold(method, chat_id)
         for trouble in self._troubles:
-            if trouble.method in (None, method) and trouble.chat_id in (None, chat_id) and method != "getUpdates":
+            kinds = (None, method, *(("send/edit",) if method.startswith(("send", "edit")) else ()))
+            if trouble.method in kinds and trouble.chat_id in (None, chat_id) and method != "getUpdates":
                 trouble.times -= 1
                 self._troubles = [t for t in self._troubles if t.times > 0]
                 self._note_hold(trouble.error, trouble.chat_id)
@@ -222,7 +229,7 @@ class FakeTelegram:
             self._polling.set()
         mine = self._polling = asyncio.Event()
         until = asyncio.get_running_loop().time() + call.timeout
-        while not (waiting := self.updates.waiting()):
+        while not (waiting := self.updates.repeats() or self.updates.waiting()):
             if mine.is_set():
                 raise ApiError(
                     409,

@@ -36,6 +36,7 @@ class Updates:
         self._now = now
         self._next_id = 700_000_001
         self._pending: deque[Update] = deque()
+        self._repeats: list[Update] = []
 
     def push(self, kind: str, payload: dict[str, Any]) -> Update | None:
         """Keep an update unless the bot does not want its kind."""
@@ -50,8 +51,13 @@ class Updates:
 
     def again(self, update: Update) -> None:
         """Give out a confirmed update once more, as the service does when a confirmation was lost."""
-        self._pending.appendleft(update)
+        self._repeats.append(update)
         self.arrived.set()
+
+    def repeats(self) -> list[Update]:
+        """Return, once, what is given out again."""
+        repeats, self._repeats = self._repeats, []
+        return repeats
 
     def forget(self) -> None:
         self._pending.clear()
