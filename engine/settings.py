@@ -39,7 +39,7 @@ class TextLimits:
 
 PROFILES: dict[str, dict[str, str]] = {
     "embedded": {"storyteller": "embedded", "describer": "rules", "composer": "embedded"},
-    "full": {"storyteller": "transformers", "describer": "rules", "composer": "embedded"},
+    "full": {"storyteller": "transformers", "describer": "rules", "composer": "musicgen"},
 }
 """The backends of a profile: "embedded" works with no download, "full" wants weights and a graphics card."""
 
@@ -52,10 +52,12 @@ class StageSettings:
     music_emotion: Literal["embedded"] = "embedded"
     text_emotion: Literal["embedded"] = "embedded"
     storyteller: Literal["profile", "embedded", "transformers", "openai"] = "profile"
-    describer: Literal["profile", "rules"] = "profile"
-    composer: Literal["profile", "embedded"] = "profile"
+    describer: Literal["profile", "rules", "t5"] = "profile"
+    composer: Literal["profile", "embedded", "musicgen"] = "profile"
     soundfont: str = ""
     """Path of a SoundFont (.sf2) for the embedded composer; empty: the one that comes with the installation."""
+    sketches: Annotated[int, Field(ge=1, le=16)] = 3
+    """How often the embedded composer sketches and listens before it composes; 1: it composes at once."""
 
     def backend(self, stage: Literal["storyteller", "describer", "composer"]) -> str:
         """Return the backend of a stage: the one that was set, or the profile's."""
@@ -108,6 +110,8 @@ class ServerSettings:
     """Environment variable that holds the key; empty: none."""
     timeout_s: Annotated[float, Field(gt=0.0)] = 60.0
     """Longest silence of the server."""
+    parallel: Annotated[int, Field(ge=1, le=64)] = 4
+    """Stories that one job has written at once."""
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     """How often a refused, failed or broken-off answer is asked for again."""
 
@@ -140,18 +144,18 @@ class MusicgenSettings:
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     device: str = "auto"
     """As accelerate's device map: auto, cpu, cuda, cuda:1."""
-    guidance: float = 3.0
+    guidance: Annotated[float, Field(ge=1.0, le=20.0)] = 3.0
     """Classifier-free guidance: how strictly the prompt is followed; 1 switches it off."""
-    temperature: float = 1.0
-    top_k: int = 250
+    temperature: Annotated[float, Field(gt=0.0, le=2.0)] = 1.0
+    top_k: Annotated[int, Field(ge=0)] = 250
     """How many of the likeliest tokens may be drawn; 0: all."""
-    window_s: float = 30.0
+    window_s: Annotated[float, Field(ge=10.0, le=30.0)] = 30.0
     """Longest stretch that is made at once, what it continues included; the model was trained on 30 s."""
-    context_s: float = 10.0
+    context_s: Annotated[float, Field(ge=1.0, le=9.0)] = 8.0
     """How much of what was made before a window continues."""
-    batch: int = 8
+    batch: Annotated[int, Field(ge=1, le=64)] = 8
     """Windows of concurrent jobs that are made together."""
-    wait_s: float = 0.05
+    wait_s: Annotated[float, Field(ge=0.0)] = 0.05
     """How long the first window of a batch waits for company."""
 
 
@@ -184,7 +188,20 @@ class EngineSettings:
     llama: LlamaSettings = field(default_factory=LlamaSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
     moderation: ModerationSettings = field(default_factory=ModerationSettings)
+    t5: T5Settings = field(default_factory=T5Settings)
+    musicgen: MusicgenSettings = field(default_factory=MusicgenSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+
+    @property
+    def secret_variables(self) -> tuple[str, ...]:
+        """Names of the environment variables that a worker needs although they hold a secret."""
+        variable = self.server.api_key_variable
+        return (variable,) if variable and self.stages.backend("storyteller") == "openai" else ()
+
+    @property
+    def candidates(self) -> int:
+        """Stories that are written where nobody says how many: one from fragments, which are chosen well already."""
+        return 1 if self.stages.backend("storyteller") == "embedded" else self.writing.candidates
 
 
 _SETTINGS: TypeAdapter[EngineSettings] = TypeAdapter(EngineSettings)

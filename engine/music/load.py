@@ -1,0 +1,37 @@
+"""Loads the describer and the composer that the settings choose. The only place that knows all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.emotion.music import MusicEmotion
+from engine.music.composer import Composer, Describer
+from engine.music.describer import RulesDescriber
+from engine.music.embedded import EmbeddedComposer
+from engine.music.steering import SteeredComposer
+from engine.settings import EngineSettings
+
+
+def load_describer(settings: EngineSettings) -> Describer:
+    """Return the describer, ready to describe. Raises `UserError` with one sentence when it cannot load."""
+    if settings.stages.backend("describer") == "rules":
+        return RulesDescriber()
+    from engine.music.t5 import T5Describer  # transformers' model classes take a second to import
+
+    return T5Describer.load(settings.t5)
+
+
+def load_composer(settings: EngineSettings, music_emotion: MusicEmotion) -> Composer:
+    """Return the composer, ready to compose. Raises `UserError` with one sentence when it cannot load.
+
+    The embedded composer is steered by what `music_emotion` hears, unless the settings ask for one sketch alone.
+    """
+    stages = settings.stages
+    if stages.backend("composer") == "musicgen":
+        from engine.music.musicgen import MusicgenComposer
+
+        return MusicgenComposer.load(settings.musicgen)
+    composer = EmbeddedComposer(Path(stages.soundfont) if stages.soundfont else None)
+    if stages.sketches == 1:
+        return composer
+    return SteeredComposer(composer, lambda mono: music_emotion.listen(mono).curve, stages.sketches)

@@ -1,0 +1,61 @@
+"""The settings choose describer and composer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.emotion.music import MusicEmotion
+from engine.errors import UserError
+from engine.music.describer import RulesDescriber
+from engine.music.embedded import EmbeddedComposer
+from engine.music.load import load_composer, load_describer
+from engine.music.musicgen import MusicgenComposer
+from engine.music.steering import SteeredComposer
+from engine.settings import EngineSettings, MusicgenSettings, StageSettings, T5Settings
+from tests.fakes.tiny_musicgen import save_tiny_musicgen
+
+
+@pytest.fixture(scope="module")
+def listener() -> MusicEmotion:
+    return MusicEmotion.load()
+
+
+def settings(**stages: Any) -> EngineSettings:
+    return EngineSettings(stages=StageSettings(**stages))
+
+
+def test_the_defaults(listener: MusicEmotion) -> None:
+    assert isinstance(load_describer(settings()), RulesDescriber)
+    composer = load_composer(settings(), listener)
+    assert isinstance(composer, SteeredComposer) and composer.name == EmbeddedComposer().name
+
+
+def test_one_sketch_means_no_steering(listener: MusicEmotion) -> None:
+    assert isinstance(load_composer(settings(sketches=1), listener), EmbeddedComposer)
+
+
+def test_musicgen_by_name_and_by_profile(listener: MusicEmotion, tmp_path: Path) -> None:
+    model = MusicgenSettings(model=str(save_tiny_musicgen(tmp_path / "tiny")), device="cpu")
+    for chosen in (settings(composer="musicgen"), settings(profile="full")):
+        composer = load_composer(replace(chosen, musicgen=model), listener)
+        assert isinstance(composer, MusicgenComposer) and composer.name == "MusicGen (tiny)"
+        composer.close()
+
+
+def test_a_chosen_backend_that_is_not_there_is_said(listener: MusicEmotion, tmp_path: Path) -> None:
+    empty = str(tmp_path)
+    with pytest.raises(UserError, match="MusicGen cannot be loaded"):
+        load_composer(replace(settings(composer="musicgen"), musicgen=MusicgenSettings(model=empty)), listener)
+    with pytest.raises(UserError, match="The T5 describer cannot be loaded"):
+        load_describer(replace(settings(describer="t5"), t5=T5Settings(model=empty)))
+    with pytest.raises(UserError, match="SoundFont"):
+        load_composer(settings(soundfont=str(tmp_path / "none.sf2")), listener)
+
+
+def test_t5_without_a_name() -> None:
+    with pytest.raises(UserError, match="cannot be loaded from ''"):
+        load_describer(settings(describer="t5"))
