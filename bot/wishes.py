@@ -65,7 +65,7 @@ def story_request(
     language: str = "en",
     words: int | None = None,
     seed: int | None = None,
-    candidates: int = 1,
+    candidates: int | None = None,
     title: str | None = None,
     max_seconds: float | None = None,
 ) -> StoryRequest:
@@ -74,7 +74,8 @@ def story_request(
     if words is not None:
         unit = "words" if spoken == "en" else "characters"
         _within(words, WORDS[spoken], f"The length of the story is {{low}} to {{high}} {unit}", "bad_words")
-    _within(candidates, CANDIDATES, "The number of candidates is {low} to {high}", "bad_candidates")
+    if candidates is not None:
+        _within(candidates, CANDIDATES, "The number of candidates is {low} to {high}", "bad_candidates")
     if title is not None:
         title = " ".join(title.split())
         if not 1 <= len(title) <= MAX_TITLE_CHARS:

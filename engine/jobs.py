@@ -60,13 +60,14 @@ Source = Annotated[FileSource | LinkSource, Field(discriminator="type")]
 
 @dataclass(frozen=True)
 class StoryRequest:
-    """Music in, story out. `words` None means the default for the length of the music; `seed` None the input's own."""
+    """Music in, story out. `words` None means the default for the length of the music; `seed` None the input's own;
+    `candidates` None what the storyteller writes by default."""
 
     source: Source
     language: Language = "en"
     words: int | None = None
     seed: int | None = None
-    candidates: int = 1
+    candidates: int | None = None
     title: str | None = None
     max_seconds: float | None = None
     """Longest music that is accepted where it was asked, if that is less than `MediaLimits.max_seconds`."""

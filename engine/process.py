@@ -32,9 +32,9 @@ LAST_WORDS_S = 2.0
 """Seconds for what a dead worker had still written to arrive; it lies in the pipe already."""
 
 
-def environment(ours: Mapping[str, str], threads: int) -> dict[str, str]:
-    """Return a worker's whole environment."""
-    kept = {name: ours[name] for name in KEPT_VARIABLES if name in ours}
+def environment(ours: Mapping[str, str], threads: int, secrets: Sequence[str] = ()) -> dict[str, str]:
+    """Return a worker's whole environment; `secrets` names the variables with a key that it needs itself."""
+    kept = {name: ours[name] for name in (*KEPT_VARIABLES, *secrets) if name in ours}
     return kept | {
         "OMP_NUM_THREADS": str(threads),
         "MALLOC_ARENA_MAX": "2",  # glibc's default of 8 arenas per core holds on to memory that job threads freed
@@ -85,7 +85,7 @@ class WorkerProcess:
             transport, protocol = await asyncio.get_running_loop().subprocess_exec(
                 _Protocol,
                 *command,
-                env=environment(os.environ, settings.worker.threads),
+                env=environment(os.environ, settings.worker.threads, settings.secret_variables),
                 start_new_session=True,
             )
         except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -13,10 +12,9 @@ from engine.emotion.music import MusicEmotion
 from engine.emotion.text import TextEmotion
 from engine.emotion.words import Words
 from engine.music.composer import Composer, Describer
-from engine.music.describer import RulesDescriber
-from engine.music.embedded import EmbeddedComposer
+from engine.music.load import load_composer, load_describer
 from engine.settings import EngineSettings
-from engine.story.embedded import EmbeddedStoryteller
+from engine.story.load import load_storyteller
 from engine.story.storyteller import Storyteller
 
 
@@ -46,13 +44,13 @@ class Stages:
 def load_stages(settings: EngineSettings) -> Stages:
     """Load what the settings name. Raises `UserError` with one sentence when a chosen backend cannot load."""
     torch.set_num_threads(settings.worker.threads)
-    stages = settings.stages
+    text_emotion, music_emotion = TextEmotion.load(), MusicEmotion.load()
     return Stages(
-        music_emotion=MusicEmotion.load(),
-        text_emotion=TextEmotion.load(),
-        storyteller=EmbeddedStoryteller.load(),
-        describer=RulesDescriber(),
-        composer=EmbeddedComposer(Path(stages.soundfont) if stages.soundfont else None),
+        music_emotion=music_emotion,
+        text_emotion=text_emotion,
+        storyteller=load_storyteller(settings, text_emotion),
+        describer=load_describer(settings),
+        composer=load_composer(settings, music_emotion),
         words=Words.load(),
         calibration=Calibration.load(),
         bank=StoryBank.load(),

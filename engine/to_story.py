@@ -29,6 +29,7 @@ from engine.steps import (
     rounded,
     seed_of,
 )
+from engine.story.sanitize import Moderation, clean_story
 from engine.story.storyteller import Prompt, Story
 from engine.wording import alignment_sentence, made_sentence
 
@@ -59,6 +60,8 @@ def to_story(
     with watch("listen"):
         heard = stages.music_emotion.listen(recording.samples)
         beats = find_beats(heard.curve, stages.words, stages.calibration)
+    moderation = Moderation(settings.moderation)
+    moderation.check_title(request.title)
     report("write", 0.0)
     wanted = beats_array(beats)
     with watch("write"):
@@ -69,13 +72,14 @@ def to_story(
             language=request.language,
             words=request.words or default_words(recording.duration_s, request.language),
             seed=seed,
-            candidates=request.candidates,
+            candidates=request.candidates or settings.candidates,
             title=request.title,
             setting=heard.setting,
         )
-        candidates = stages.storyteller.tell(prompt, report)
+        candidates = tuple(map(clean_story, stages.storyteller.tell(prompt, report)))
     report("check", 0.0)
     with watch("check"):
+        candidates = moderation.allowed(candidates)
         checked = [_check(story, beats, wanted, stages, seed) for story in candidates]
         best = min(range(len(checked)), key=lambda i: (checked[i][1].distance, i))
     story, (answer, alignment, by_lexicon) = candidates[best], checked[best]

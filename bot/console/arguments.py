@@ -48,9 +48,8 @@ def parser() -> argparse.ArgumentParser:
     story.add_argument(
         "--candidates",
         type=int,
-        default=1,
         metavar="N",
-        help="write {}–{} stories, keep one".format(*CANDIDATES),
+        help="write {}–{} stories, keep one (default: as configured; fragments 1)".format(*CANDIDATES),
     )
     story.add_argument("--title", metavar="T", help="title of the story")
 

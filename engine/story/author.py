@@ -38,17 +38,17 @@ class Detector(Protocol):
     """Tells language from gibberish."""
 
     def score(self, text: str, language: Language) -> float:
-        """Return 0 (language) to 1 (gibberish)."""
+        """Return how sound the text is, from 0 (gibberish) to 1."""
         ...
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A draft and, for each of its paragraphs, the misfit and the share of gibberish."""
+    """A draft and, for each of its paragraphs, the misfit and how sound it is."""
 
     draft: Draft
     misfits: tuple[float, ...]
-    gibberish: tuple[float, ...]
+    soundness: tuple[float, ...]
 
 
 class Author:
@@ -117,7 +117,7 @@ class Author:
                 code="moderated",
             )
         read = [self._read(prompt, draft) for draft in allowed]
-        best = best_of([one.misfits for one in read], [one.gibberish for one in read])
+        best = best_of([one.misfits for one in read], [one.soundness for one in read])
         if best is None:
             raise UserError(
                 f"{self.name} wrote nothing that can be read; please try another seed, or let the owner choose another"
@@ -146,8 +146,8 @@ class Author:
             new = [text for text in new if 0 < len(text) <= MAX_PARAGRAPH_CHARS and self._moderation.allows([text])]
             if not new:
                 continue
-            misfits, gibberish = self._judged(prompt, new, [worst] * len(new))
-            chosen = replacement(read.misfits[worst], misfits, gibberish)
+            misfits, soundness = self._judged(prompt, new, [worst] * len(new))
+            chosen = replacement(read.misfits[worst], misfits, soundness)
             if chosen is not None:
                 paragraphs[worst] = new[chosen]
                 read = self._read(prompt, Draft(read.draft.title, tuple(paragraphs)))
@@ -159,11 +159,11 @@ class Author:
     def _judged(
         self, prompt: Prompt, texts: Sequence[str], beats: Sequence[int]
     ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return the misfit of each text to its beat, and its share of gibberish."""
+        """Return the misfit of each text to its beat, and how sound it is."""
         wanted = beats_array(prompt.beats)[list(beats)]
         got = self._calibration.to_music(self._reader(texts)[:, :2])
-        gibberish = tuple(float(self._detector.score(text, prompt.language)) for text in texts)
-        return tuple(distances(wanted, got).tolist()), gibberish
+        soundness = tuple(float(self._detector.score(text, prompt.language)) for text in texts)
+        return tuple(distances(wanted, got).tolist()), soundness
 
 
 def _parse(answer: str, prompt: Prompt) -> Draft:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-GIBBERISH_FROM = 0.5
-"""A paragraph that the detector takes for gibberish rather than language."""
+SOUND_FROM = 0.5
+"""Below this the detector takes a paragraph for gibberish rather than language."""
 
 
 def distances(wanted: ArrayLike, got: ArrayLike) -> NDArray[np.float64]:
@@ -24,12 +24,12 @@ def distances(wanted: ArrayLike, got: ArrayLike) -> NDArray[np.float64]:
     return result
 
 
-def best_of(misfits: Sequence[Sequence[float]], gibberish: Sequence[Sequence[float]]) -> int | None:
+def best_of(misfits: Sequence[Sequence[float]], soundness: Sequence[Sequence[float]]) -> int | None:
     """Return which candidate has the smallest mean misfit among those without gibberish, the first of equals.
 
-    `misfits` and `gibberish` hold a number for each paragraph of each candidate. None: all are gibberish.
+    `misfits` and `soundness` (in [0, 1]) hold a number for each paragraph of each candidate. None: all are gibberish.
     """
-    readable = [i for i, shares in enumerate(gibberish) if max(shares) < GIBBERISH_FROM]
+    readable = [i for i, scores in enumerate(soundness) if min(scores) >= SOUND_FROM]
     return min(readable, key=lambda i: (float(np.mean(misfits[i])), i), default=None)
 
 
@@ -39,7 +39,7 @@ def worst_of(misfits: Sequence[float], tried: frozenset[int] = frozenset()) -> i
     return max(rest, key=lambda i: (misfits[i], -i), default=None)
 
 
-def replacement(current: float, misfits: Sequence[float], gibberish: Sequence[float]) -> int | None:
+def replacement(current: float, misfits: Sequence[float], soundness: Sequence[float]) -> int | None:
     """Return which new paragraph fits better than the `current` misfit and is language; None when none does."""
-    better = [i for i, misfit in enumerate(misfits) if misfit < current and gibberish[i] < GIBBERISH_FROM]
+    better = [i for i, misfit in enumerate(misfits) if misfit < current and soundness[i] >= SOUND_FROM]
     return min(better, key=lambda i: (misfits[i], i), default=None)

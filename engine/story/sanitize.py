@@ -63,18 +63,23 @@ class Moderation:
         folded = [_folded(text) for text in texts]
         return not any(pattern.search(text) for pattern in self._patterns for text in folded)
 
-    def check(self, story: Story, title: str | None) -> None:
-        """Raise `UserError` for a forbidden word in the wanted `title` or in the story."""
+    def check_title(self, title: str | None) -> None:
+        """Raise `UserError` for a forbidden word in a title that somebody wants."""
         if title is not None and not self.allows([title]):
             raise UserError(
                 "The title contains a word that is not allowed here; please choose another title.", code="moderated"
             )
-        if not self.allows((story.title, *story.paragraphs)):
+
+    def allowed(self, stories: Iterable[Story]) -> tuple[Story, ...]:
+        """Return the stories without a forbidden word. Raises `UserError` when there is none."""
+        found = tuple(story for story in stories if self.allows((story.title, *story.paragraphs)))
+        if not found:
             raise UserError(
                 "The story came out with a word that is not allowed here, so it is not shown; please try again with"
                 " another seed.",
                 code="moderated",
             )
+        return found
 
 
 def _visible(char: str) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from engine import pipe
 from engine.pipe import Run, Start
 from engine.process import WorkerProcess, environment
-from engine.settings import EngineSettings, WorkerSettings
+from engine.settings import EngineSettings, ServerSettings, StageSettings, WorkerSettings, settings_to_json
 from tests.fakes.director import PATIENCE_S, command, directing
 
 START = Start(EngineSettings(worker=WorkerSettings(slots=2, start_timeout_s=PATIENCE_S)))
@@ -29,6 +29,17 @@ def test_its_environment_holds_no_secret() -> None:
         "MALLOC_ARENA_MAX": "2",
         "PYTHONUTF8": "1",
     }
+
+
+def test_it_gets_the_one_key_that_its_backend_needs() -> None:
+    ours = {"DISCORD_TOKEN": "s", "MY_KEY": "k"}
+    server = ServerSettings(api_key_variable="MY_KEY")
+    needed = EngineSettings(stages=StageSettings(storyteller="openai"), server=server)
+    assert "MY_KEY" not in environment(ours, 1, EngineSettings(server=server).secret_variables)
+    theirs = environment(ours, 1, needed.secret_variables)
+    assert theirs["MY_KEY"] == "k"
+    assert "DISCORD_TOKEN" not in theirs
+    assert "k" not in settings_to_json(needed).split('"')
 
 
 async def test_a_real_worker_gets_no_secret_and_its_own_process_group(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def read(texts: Sequence[str]) -> NDArray[np.float32]:
 
 class Detector:
     def score(self, text: str, language: Language) -> float:
-        return float("nonsense" in text)
+        return float("nonsense" not in text)
 
 
 def tell(
@@ -165,10 +165,10 @@ def test_one_beat_and_ten_of_one_word() -> None:
 
 
 def test_choices_take_the_first_of_equals() -> None:
-    assert best_of([[0.2], [0.1], [0.1]], [[0.0], [0.9], [0.0]]) == 2
-    assert best_of([[0.2]], [[0.5]]) is None
+    assert best_of([[0.2], [0.1], [0.1]], [[1.0], [0.1], [1.0]]) == 2
+    assert best_of([[0.2]], [[0.49]]) is None
     assert worst_of([0.1, 0.3, 0.3]) == 1
     assert worst_of([0.1], frozenset({0})) is None
-    assert replacement(0.2, [0.3, 0.1, 0.1], [0.0, 0.6, 0.1]) == 2
-    assert replacement(0.2, [0.2], [0.0]) is None
+    assert replacement(0.2, [0.3, 0.1, 0.1], [1.0, 0.4, 0.9]) == 2
+    assert replacement(0.2, [0.2], [1.0]) is None
     assert distances([[0, 0], [1, 1]], [[3, 4], [1, 1]]).tolist() == [5.0, 0.0]

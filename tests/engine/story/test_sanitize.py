@@ -95,10 +95,12 @@ def test_other_words_are_free(text: str) -> None:
 
 def test_the_reply_says_whether_it_was_the_title() -> None:
     with pytest.raises(UserError, match="The title contains") as caught:
-        LIST.check(story(title="Gore"), "Gore")
+        LIST.check_title("Gore")
     assert caught.value.code == "moderated"
     with pytest.raises(UserError, match="The story came out") as caught:
-        LIST.check(story("So much gore."), None)
+        LIST.allowed([story("So much gore."), story(title="Gore!")])
     assert "gore" not in caught.value.message
-    LIST.check(story("So much joy."), "Joy")
-    Moderation(ModerationSettings()).check(story("So much gore."), None)
+    LIST.check_title("Joy")
+    LIST.check_title(None)
+    assert LIST.allowed([story("So much gore."), story("So much joy.")]) == (story("So much joy."),)
+    assert Moderation(ModerationSettings()).allowed([story("So much gore.")])
