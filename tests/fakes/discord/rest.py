@@ -16,6 +16,7 @@ from tests.fakes.discord.wire import Answer, Callback, DirectChannel, NewMessage
 from tests.fakes.discord.world import MIB, ApiError, Channel, Message
 
 MESSAGE = "/channels/{channel}/messages/{message}"
+APP = "/applications/{application}"
 HOOK = "/webhooks/{application}/{token}"
 EMOJI = re.compile(r"[0-9#*]\ufe0f\u20e3|[^\x00-\x7f]{1,12}|\w{2,32}:\d+")
 
@@ -28,7 +29,14 @@ def application(server: Server) -> web.Application:
     for method, path, name, major, handle, bot in (
         ("GET", "/users/@me", "me", "", rest.me, True),
         ("GET", "/oauth2/applications/@me", "application", "", rest.about, True),
-        ("PUT", "/applications/{application}/commands", "register commands", "", rest.register, True),
+        (
+            "PUT",
+            "/applications/{application}/guilds/{guild}/commands",
+            "register commands",
+            "guild",
+            rest.register,
+            True,
+        ),
         ("POST", "/interactions/{id}/{token}/callback", "callback", "token", rest.callback, False),
         ("POST", HOOK, "webhook", "token", rest.follow_up, False),
         ("GET", HOOK + "/messages/{name}", "webhook", "token", rest.get_answer, False),
@@ -88,6 +96,11 @@ class Rest:
         self._own(request)
         body = await request.json()
         self._server.commands = register(body)
+        if "guild" in request.match_info:
+            guild = int(request.match_info["guild"])
+            if guild not in self._world.guilds:
+                raise ApiError(403, 50001, "Missing Access")
+            self._server.guild_commands[guild] = len(self._server.commands)
         return reply(
             [
                 {"contexts": None, "integration_types": [0], "description": "", "type": 1}

@@ -52,6 +52,8 @@ class Server:
         self.interactions = Interactions(self.world, f"{base}/cdn")
         self.limits = Limits(self.world.clock)
         self.commands: list[Command] = []
+        self.guild_commands: dict[int, int] = {}
+        """How many commands were registered for single servers."""
         self.calls: deque[Call] = deque(maxlen=REMEMBERED)
         self.violations: list[str] = []
         self.token_valid = True
