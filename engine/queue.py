@@ -165,6 +165,12 @@ class Queue:
         await self.sweep()
         return True
 
+    async def retire(self, before: float) -> int:
+        """Delete jobs that were over before a time, with all that hangs on them and their files; return how many."""
+        removed = await self._write(lambda conn: jobs.remove_old(conn, before))
+        await self.sweep()
+        return removed
+
     async def sweep(self) -> int:
         """Remove the folders of attempts that nobody needs; return how many."""
         return await self._read(lambda conn: transactions.sweep(conn, self._terms))

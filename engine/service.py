@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.store import Store, StoreError
+from engine.clock import Clock
 from engine.errors import UserError
 from engine.policy import Policy
 from engine.queue import Queue
@@ -34,7 +35,11 @@ def files_folder(store: Path) -> Path:
 
 @asynccontextmanager
 async def running(
-    settings: EngineSettings, store_path: Path | None = None, *, policy: Policy = POLICY
+    settings: EngineSettings,
+    store_path: Path | None = None,
+    *,
+    policy: Policy = POLICY,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Service]:
     """Run the engine on the store at `store_path`; without one, on a private store that is gone afterwards.
 
@@ -50,7 +55,12 @@ async def running(
             folder = files_folder(path)
             folder.mkdir(parents=True, exist_ok=True)
             queue = Queue(
-                store, folder, policy=policy, lease_s=settings.worker.lease_s, deadline_s=settings.worker.deadline_s
+                store,
+                folder,
+                clock=clock,
+                policy=policy,
+                lease_s=settings.worker.lease_s,
+                deadline_s=settings.worker.deadline_s,
             )
             await queue.recover()
             supervisor = Supervisor(queue, settings)

@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="print JSON on stdout")
     form.add_argument("--csv", action="store_true", help="print CSV on stdout")
 
-    run = commands.add_parser("run", parents=[common], help="the engine on the configured store")
+    run = commands.add_parser("run", parents=[common], help="the bots and the engine")
     run.add_argument("--until-idle", action="store_true", help="finish what is in the store, then end")
 
     doctor = commands.add_parser("doctor", parents=[common], help="check this installation")

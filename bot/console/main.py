@@ -14,7 +14,7 @@ from rich.console import Console as Screen
 from bot.config import Config, load_config
 from bot.console.ask import Wish, ask
 from bot.console.doctor import examine
-from bot.console.run import run_until_idle
+from bot.console.run import run_command
 from bot.console.show import answer_json, error_json, show, write_csv
 from bot.console.sources import Place, check_file, check_writable, expand, places, stem_of
 from bot.replies import say
@@ -47,7 +47,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
         case "emotion":
             return _emotion(arguments, config)
         case "run":
-            return run_until_idle(arguments, config)
+            return run_command(arguments, config)
         case _:
             return examine(config, screen_out(), run_jobs=not arguments.no_jobs)
 
