@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from bot import replies
+from bot import replies, variants
 from bot.cards import why_of
 from bot.contract import Actor, Button, Place, Reply, Text, Upload
 from bot.desk import Desk, Visit, use_case
@@ -68,6 +68,7 @@ async def story(
         words=words,
         seed=seed,
         title=title,
+        candidates=await variants.candidates(desk, visit),
         max_seconds=visit.settings.max_seconds,
     )
     if isinstance(source, Upload):

@@ -42,6 +42,14 @@ async def maker(desk: Desk, actor: Actor, place: Place) -> Visit:
     return visit
 
 
+async def admin(desk: Desk, actor: Actor, place: Place) -> Visit:
+    """Return the visit of an admin of this place, or of the owner. Raises `UserError` for everybody else."""
+    visit = await desk.visit(actor, place, add=True)
+    if not (visit.owner or (actor.admin and place.kind != "private")):
+        raise UserError("Only admins of this server or chat can do that.", code="not_admin")
+    return visit
+
+
 async def check_may_cancel(desk: Desk, visit: Visit, job: int) -> None:
     """Refuse who is neither the asker nor an admin of where it was asked."""
     found = await desk.queue.job(job)

@@ -39,6 +39,8 @@ class PlaceSettings:
     """Ids of the roles that may make things; with `people` empty too: everyone."""
     people: tuple[str, ...] = ()
     """Ids of the people who may make things, whatever their role."""
+    learning: bool = True
+    """Whether ratings, of those who agreed, decide how stories are written here."""
     paused: bool = False
     """No new requests are taken; what waits is still finished."""
 
@@ -73,7 +75,7 @@ def parse_setting(name: str, text: str) -> str | None:
     match name:
         case "language":
             return json.dumps(parse_language(text))
-        case "links":
+        case "links" | "learning":
             return json.dumps(_switch(text))
         case "max_seconds":
             return json.dumps(_number(name, text, MOST_SECONDS))

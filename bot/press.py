@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from bot import commands
+from bot import ballot, commands
 from bot.contract import Actor, Place, Reply
 from bot.desk import Desk, use_case
 from bot.tokens import Token, read
@@ -53,6 +53,22 @@ async def _language(desk: Desk, actor: Actor, place: Place, token: Token, dedupe
     return await commands.language(desk, actor, place, token.arguments[0] if token.arguments else "")
 
 
+async def _deal(desk: Desk, actor: Actor, place: Place, token: Token, dedupe: str | None) -> Reply:
+    return await ballot.answer(desk, actor, place, _number(token), _number(token, 1))
+
+
+async def _skip(desk: Desk, actor: Actor, place: Place, token: Token, dedupe: str | None) -> Reply:
+    return await ballot.skip(desk, actor, place, _number(token))
+
+
+async def _deal_next(desk: Desk, actor: Actor, place: Place, token: Token, dedupe: str | None) -> Reply:
+    return await ballot.vote(desk, actor, place)
+
+
+async def _consent(desk: Desk, actor: Actor, place: Place, token: Token, dedupe: str | None) -> Reply:
+    return await ballot.agree(desk, actor, place, token.arguments == ("yes",))
+
+
 async def _yes(desk: Desk, actor: Actor, place: Place, token: Token, dedupe: str | None) -> Reply:
     return await _answer(desk, actor, place, token, yes=True)
 
@@ -74,6 +90,10 @@ VERBS: dict[str, Handler] = {
     "cancel": _cancel,
     "rate": _rate,
     "language": _language,
+    "deal": _deal,
+    "deal_next": _deal_next,
+    "skip": _skip,
+    "consent": _consent,
     "yes": _yes,
     "no": _no,
 }

@@ -5,8 +5,6 @@ What a ballot becomes is decided by the caller (`rule`); this module keeps it, a
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -180,15 +178,3 @@ def tally(conn: Connection, pair_id: int) -> Tally:
 def history(conn: Connection, pair_id: int, person_id: int) -> list[tuple[int | None, Via, float]]:
     """Return what a person has said about a pair, in order: (score or None, how, when)."""
     return [(score, via, at) for score, via, at in conn.execute(HISTORY, (pair_id, person_id))]
-
-
-class Names:
-    """What people are called in exports: 16 hexadecimal digits that only this store can give again."""
-
-    def __init__(self, conn: Connection) -> None:
-        (key,) = conn.execute(KEY).fetchone()
-        self._key = bytes.fromhex(key)
-
-    def __call__(self, person_id: int) -> str:
-        """Return the name of a person (HMAC-SHA-256 of the row's id)."""
-        return hmac.new(self._key, str(person_id).encode(), hashlib.sha256).hexdigest()[:16]

@@ -1,9 +1,8 @@
 -- Ratings: votes and their history, the blind test, campaigns, consent, and what is learned from votes.
 
--- What the blind test and learning need to know of a pair; older pairs have none of it.
-ALTER TABLE pair ADD COLUMN valence REAL;             -- of the music, mean over the beats
+-- The mean feeling of a pair's music over its beats, worked out when the blind test first needs it.
+ALTER TABLE pair ADD COLUMN valence REAL;
 ALTER TABLE pair ADD COLUMN arousal REAL;
-ALTER TABLE pair ADD COLUMN variant TEXT;             -- which way of making it was chosen
 -- How many have rated it, and the sum of their scores; kept by the triggers of vote.
 ALTER TABLE pair ADD COLUMN votes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pair ADD COLUMN score_sum INTEGER NOT NULL DEFAULT 0;
