@@ -1,38 +1,47 @@
-"""Does the composer's music feel as it should? Composes a grid of targets and hears it with the music model.
+"""Does the composer's music feel as it should? A grid of constant targets, stories, and how much pieces differ.
 
-The music model is not an independent judge: it is ours, the same that the product shows and that a composer could be
-tuned to. It finds gross errors (a direction that is wrong, a parameter that does nothing), no more.
+    tunetale evaluate composer --data DIR [--judge DIR] [--stories 60] [--side 9] [--seconds 60] [--seed N]
 
-Run: `python -m engine.evaluation.composer [--side 5] [--seeds 3] [--seconds 20]`.
+The composer is the product's: steered by the shipped music model. `--judge` names the weights that judge; only a model
+trained on other data than the steering one is an independent judge, and the report names both.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
+from pathlib import Path
 
 import numpy as np
-import soxr
+import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.progress import Progress, TaskID
 from rich.table import Table
 from scipy.stats import spearmanr
 
-from engine.emotion.curve import Beat
+from engine.dispatch import OneSentenceParser
+from engine.emotion.calibration import Calibration
+from engine.emotion.curve import Beat, EmotionCurve
 from engine.emotion.music import MusicEmotion
+from engine.emotion.text import TextEmotion
+from engine.evaluation.composer_stories import Followed, Listen, beats_of, follow, hear, plane_texts, tale_texts
 from engine.evaluation.metrics import pearson_r
-from engine.media.recording import ANALYSIS_RATE_HZ
+from engine.evaluation.variety import GRAM, Variety, variety
 from engine.music.composer import Brief, Composer
-from engine.music.embedded import EmbeddedComposer
+from engine.music.describer import RulesDescriber
+from engine.music.load import load_composer
 from engine.report import silent
+from engine.settings import EngineSettings, StageSettings
+from engine.training.story_bank import read_tales
+from engine.training.text_data import read_emobank
 
 REACH = 0.8
 """The grid spans [-REACH, REACH] on both axes."""
-
-CAVEAT = "Heard by TuneTale's own music model, which is no independent judge."
+CAVEAT = "The judge is the model that also steered the composer: no independent judge."
+VARIETY_PIECES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,31 +69,28 @@ class Grid:
         return float(spearmanr(self.wanted, means).statistic)
 
 
-def compose_grid(composer: Composer, hearer: MusicEmotion, side: int, seeds: int, seconds: float) -> Grid:
+def compose_grid(composer: Composer, listen: Listen, side: int, seeds: int, seconds: float) -> Grid:
     """Compose and hear `side` × `side` constant targets with `seeds` seeds each."""
     wanted = np.linspace(-REACH, REACH, side)
     heard = np.zeros((side, side, seeds, 2))
     for i, valence in enumerate(wanted):
         for j, arousal in enumerate(wanted):
             for seed in range(seeds):
-                heard[i, j, seed] = hear_target(composer, hearer, float(valence), float(arousal), seed, seconds)
+                heard[i, j, seed] = hear_target(composer, listen, float(valence), float(arousal), seed, seconds)
     return Grid(wanted, heard)
 
 
 def hear_target(
-    composer: Composer, hearer: MusicEmotion, valence: float, arousal: float, seed: int, seconds: float
+    composer: Composer, listen: Listen, valence: float, arousal: float, seed: int, seconds: float
 ) -> tuple[float, float]:
     """Return the mean (valence, arousal) heard in a piece that should stand at one point of the plane."""
     thirds = [seconds * k / 3 for k in range(4)]
     beats = tuple(Beat(a, b, valence, arousal, "target") for a, b in pairwise(thirds))
-    music = composer.compose(Brief("", beats, seconds, seed), silent)
-    mono = soxr.resample(music.samples.mean(axis=1), music.rate_hz, ANALYSIS_RATE_HZ).astype(np.float32)
-    return hearer.listen(mono).curve.mean_between(0.0, seconds)
+    return hear(composer.compose(Brief("", beats, seconds, seed), silent), listen).mean_between(0.0, seconds)
 
 
 def print_grid(grid: Grid, console: Console) -> None:
     """Print the figures, and the heard mean of every cell."""
-    console.print(CAVEAT)
     console.print(f"r(V) {grid.valence_r:.2f}   r(A) {grid.arousal_r:.2f}   over {grid.heard[..., 0].size} pieces")
     console.print(f"Spearman along the axes: valence {grid.along(0):.2f}   arousal {grid.along(1):.2f}")
     table = Table("A \\ V", *(f"{value:+.2f}" for value in grid.wanted), title="heard (valence, arousal)")
@@ -95,16 +101,95 @@ def print_grid(grid: Grid, console: Console) -> None:
     console.print(table)
 
 
+def print_followed(parts: dict[str, Followed], console: Console, seed: int) -> None:
+    """Print how closely each kind of story was followed, beat by beat, on [-1, 1]."""
+    table = Table("stories", "beats", "axis", "r", "95 % interval", "MAE", "constant's MAE", title="wanted and heard")
+    for name, found in parts.items():
+        for axis, word in enumerate(("valence", "arousal")):
+            low, high = found.interval(axis, seed)
+            errors = f"{found.mae(axis):.3f}", f"{found.constant_mae(axis):.3f}"
+            table.add_row(
+                name, str(len(found.wanted)), word, f"{found.r(axis):.2f}", f"{low:.2f} … {high:.2f}", *errors
+            )
+    console.print(table)
+
+
+def print_variety(found: Variety, console: Console) -> None:
+    """Print how much pieces differ."""
+    console.print(
+        f"two seeds share {found.melody_overlap:.1%} of their melodies' {GRAM}-interval figures and "
+        f"{found.harmony_overlap:.1%} of their {GRAM}-chord progressions; over {VARIETY_PIECES} pieces there are "
+        f"{found.progressions} progressions, entropy {found.entropy_bits:.1f} bits, the commonest in "
+        f"{found.commonest:.0%} of the pieces"
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the evaluation from a command line."""
-    parser = argparse.ArgumentParser(prog="engine.evaluation.composer", description=__doc__)
-    parser.add_argument("--side", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    asked = parser.parse_args(arguments)
-    grid = compose_grid(EmbeddedComposer(), MusicEmotion.load(), asked.side, asked.seeds, asked.seconds)
-    print_grid(grid, Console())
+    parser = OneSentenceParser(prog="tunetale evaluate composer", description="Does the music feel as it should?")
+    parser.add_argument(
+        "--data", type=Path, help="folder with stories/fairytaleqa/ and emobank/; without: the grid alone"
+    )
+    parser.add_argument("--judge", type=Path, help="folder of the judging music model's weights")
+    parser.add_argument("--steer", type=Path, help="folder of the steering music model's weights")
+    parser.add_argument("--stories", type=int, default=60)
+    parser.add_argument("--side", type=int, default=9)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--grid-seconds", type=float, default=20.0)
+    parser.add_argument("--sketches", type=int, default=StageSettings.sketches)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    console = Console()
+    steering = MusicEmotion.load(given.steer) if given.steer else MusicEmotion.load()
+    judge = MusicEmotion.load(given.judge) if given.judge else steering
+    composer = load_composer(EngineSettings(stages=StageSettings(sketches=given.sketches)), steering)
+    console.print(
+        f"composed by {composer.name}, {given.sketches} sketches heard by {steering.name}; judge: {judge.name}"
+    )
+    if given.judge is None:
+        console.print(CAVEAT)
+
+    def listen(mono: NDArray[np.float32]) -> EmotionCurve:
+        return judge.listen(mono).curve
+
+    stories = _stories(given.data, given.stories, given.seconds, given.seed) if given.data else {}
+    print_grid(compose_grid(composer, listen, given.side, given.seeds, given.grid_seconds), console)
+    if not stories:
+        return 0
+    found = {}
+    with Progress(console=Console(stderr=True)) as progress:
+        for name, beats in stories.items():
+            task = progress.add_task(name, total=len(beats))
+
+            def say(done: int, task: TaskID = task) -> None:
+                progress.update(task, completed=done)
+
+            found[name] = follow(beats, composer, RulesDescriber(), listen, given.seconds, say)
+    everything = Followed(
+        np.concatenate([part.wanted for part in found.values()]),
+        np.concatenate([part.heard for part in found.values()]),
+        tuple(1_000 * i + number for i, part in enumerate(found.values()) for number in part.piece),
+    )
+    print_followed({**found, "all": everything}, console, given.seed)
+    pieces = islice(cycle([*stories["tales"], *stories["plane"]]), VARIETY_PIECES)
+    print_variety(variety(list(pieces), given.seconds), console)
     return 0
+
+
+def _stories(data: Path, count: int, seconds: float, seed: int) -> dict[str, list[tuple[Beat, ...]]]:
+    """Return the beats of `count` stories, half of them sections of tales, half of them over the whole plane."""
+    model = TextEmotion.load()
+
+    def scorer(texts: Sequence[str]) -> NDArray[np.float32]:
+        return model.score(texts).values
+
+    tales = tale_texts(read_tales(data), count // 2, seed)
+    sentences = [text for text in read_emobank(data).texts if 5 <= len(text.split()) <= 30]
+    places = Calibration.load().to_music(scorer(sentences)[:, :2])
+    plane = plane_texts(sentences, places, count - count // 2, seed)
+    return {"tales": beats_of(tales, seconds, scorer), "plane": beats_of(plane, seconds, scorer)}
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from io import StringIO
-from typing import cast
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from engine.emotion.curve import EmotionCurve
-from engine.emotion.music import Heard, MusicEmotion
-from engine.emotion.setting import Setting
+from engine.errors import UserError
+from engine.evaluation import composer
 from engine.evaluation.composer import CAVEAT, Grid, compose_grid, print_grid
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music
@@ -30,16 +31,16 @@ class Tones:
 class Meter:
     """Hears what `Tones` meant, arousal turned around."""
 
-    def listen(self, samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Heard:
+    def __call__(self, samples: np.ndarray[tuple[Any, ...], np.dtype[np.float32]]) -> EmotionCurve:
         assert len(samples) == pytest.approx(10 * ANALYSIS_RATE_HZ, abs=2)
         middle = float(np.median(samples))
         valence = np.floor(middle * 50 + 0.25) / 5 - 1
         arousal = (middle - (valence + 1) / 10) * 1000 - 1
-        return Heard(EmotionCurve(np.full((20, 2), (valence, -arousal), np.float32)), Setting(100, 0.5, 0.5, 0.5))
+        return EmotionCurve(np.full((20, 2), (valence, -arousal), np.float32))
 
 
 def test_grid_puts_wanted_beside_heard() -> None:
-    grid = compose_grid(Tones(), cast(MusicEmotion, Meter()), side=3, seeds=2, seconds=10.0)
+    grid = compose_grid(Tones(), Meter(), side=3, seeds=2, seconds=10.0)
     assert grid.heard.shape == (3, 3, 2, 2)
     assert np.allclose(grid.heard[:, 0, 0, 0], grid.wanted, atol=0.05)
     assert grid.valence_r == pytest.approx(1, abs=0.01)
@@ -48,11 +49,23 @@ def test_grid_puts_wanted_beside_heard() -> None:
     assert grid.arousal_r == pytest.approx(-1, abs=0.01)
 
 
-def test_report_says_that_the_judge_is_not_independent() -> None:
+def test_the_grid_is_printed() -> None:
     wanted = np.linspace(-0.8, 0.8, 3)
     heard = np.stack(np.broadcast_arrays(wanted[:, None, None], wanted[None, :, None]), axis=-1)
     out = StringIO()
     print_grid(Grid(wanted, heard), Console(file=out, width=100))
-    assert CAVEAT in out.getvalue()
     assert "r(V) 1.00" in out.getvalue()
     assert "+0.80, -0.80" in out.getvalue()
+
+
+def test_the_command_names_steering_and_judge(capsys: pytest.CaptureFixture[str]) -> None:
+    assert composer.main(["--side", "2", "--grid-seconds", "10", "--sketches", "1"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert CAVEAT in printed and "1 sketches" in printed and "over 4 pieces" in printed
+
+
+def test_bad_data_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="There are no tales"):
+        composer.main(["--side", "2", "--grid-seconds", "10", "--sketches", "1", "--data", str(tmp_path)])
+    with pytest.raises(UserError, match="weights"):
+        composer.main(["--judge", str(tmp_path)])
