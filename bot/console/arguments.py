@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", parents=[common], help="check this installation")
     doctor.add_argument("--no-jobs", action="store_true", help="only look, run nothing")
+    doctor.add_argument("--deep", action="store_true", help="also run the neural backends, with tiny models")
 
     for name, described in (
         ("train", "train a model of this project"),

@@ -7,10 +7,11 @@ import math
 import os
 import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -25,12 +26,15 @@ from bot.console.sources import Place
 from bot.wishes import compose_request, story_request
 from engine.errors import TuneTaleError
 from engine.jobs import VERSION, FileSource
+from engine.settings import EngineSettings, LlamaSettings, StageSettings
 
-PACKAGES = ("torch", "transformers", "librosa", "av", "tinysoundfont", "pretty_midi", "yt-dlp", "aiosqlite")
+PACKAGES = ("torch", "transformers", "openai", "librosa", "av", "tinysoundfont", "pretty_midi", "yt-dlp", "aiosqlite")
 MIN_FREE_BYTES = 1_000_000_000
 """Room that a busy server needs for recordings and results."""
 SAMPLE_S, SAMPLE_RATE_HZ = 8, 22_050
 """Length and rate of the recording that the test job listens to."""
+TINY_WORDS = 80
+"""Length of the test story; the tiny language model's own has about as many."""
 SAMPLE_TEXT = "The storm broke over the harbour and everyone ran. In the morning the sea was calm again."
 
 
@@ -42,17 +46,17 @@ class Finding:
     text: str
 
 
-def examine(config: Config, screen: Screen, *, run_jobs: bool) -> int:
+def examine(config: Config, screen: Screen, *, run_jobs: bool, deep: bool = False) -> int:
     """Print a line for each finding; return 0 when all are good, else 1."""
     good = True
-    for finding in findings(config, run_jobs=run_jobs):
+    for finding in findings(config, run_jobs=run_jobs, deep=deep):
         mark = Text("ok    ", style="green") if finding.good else Text("wrong ", style="bold red")
         screen.print(mark + Text(finding.text))
         good &= finding.good
     return 0 if good else 1
 
 
-def findings(config: Config, *, run_jobs: bool) -> Iterator[Finding]:
+def findings(config: Config, *, run_jobs: bool, deep: bool = False) -> Iterator[Finding]:
     """Look at everything in turn; the jobs come last because they take seconds."""
     python = ".".join(map(str, sys.version_info[:3]))
     yield Finding(True, f"TuneTale {VERSION} on Python {python}, {os.cpu_count()} cores")
@@ -60,9 +64,16 @@ def findings(config: Config, *, run_jobs: bool) -> Iterator[Finding]:
     store = Path(config.store.path).absolute().parent
     yield _space(store)
     yield _licences()
-    if run_jobs:
-        with tempfile.TemporaryDirectory(prefix="tunetale-doctor-") as folder:
-            yield from _jobs(config, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="tunetale-doctor-") as folder:
+        recording = Path(folder) / "sample.wav"
+        write_sample(recording)
+        story, music = _story_wish(recording), _music_wish(config, recording)
+        if run_jobs:
+            yield from _jobs({"music to story": story, "story to music": music}, config.engine)
+        if deep:
+            models = Path(folder) / "tiny"
+            subprocess.run([sys.executable, "-m", "engine.tiny", str(models)], check=True, capture_output=True)
+            yield from _jobs({"music to story, by a tiny language model": story}, tiny_settings(models))
 
 
 def _package(name: str) -> Finding:
@@ -87,25 +98,33 @@ def _licences() -> Finding:
     return Finding(True, text)
 
 
-def _jobs(config: Config, folder: Path) -> Iterator[Finding]:
-    recording = folder / "sample.wav"
-    write_sample(recording)
-    makers: dict[str, Callable[[], Wish]] = {
-        "music to story": lambda: Wish(
-            story_request(FileSource(str(recording), recording.name)), "story", Place(folder / "story", None)
-        ),
-        "story to music": lambda: Wish(
-            compose_request(SAMPLE_TEXT, config.engine.text, seconds=10), "music", Place(folder / "music", None)
-        ),
-    }
+def tiny_settings(models: Path) -> EngineSettings:
+    """Return settings for the models that `engine.tiny` saved in a folder, all on the processor."""
+    return EngineSettings(
+        stages=StageSettings(storyteller="transformers"),
+        llama=LlamaSettings(model=str(models / "llama"), device="cpu", batching="continuous"),
+    )
+
+
+def _story_wish(recording: Path) -> Wish:
+    source = FileSource(str(recording), recording.name)
+    return Wish(story_request(source, words=TINY_WORDS), "story", Place(recording.parent / "story", None))
+
+
+def _music_wish(config: Config, recording: Path) -> Wish:
+    request = compose_request(SAMPLE_TEXT, config.engine.text, seconds=10)
+    return Wish(request, "music", Place(recording.parent / "music", None))
+
+
+def _jobs(wishes: Mapping[str, Wish], settings: EngineSettings) -> Iterator[Finding]:
+    """Run the wishes side by side."""
     quiet = Screen(stderr=True, quiet=True)
     try:
-        wishes = [make() for make in makers.values()]
-        answers = asyncio.run(ask(wishes, config.engine, None, quiet, "en"))
+        answers = asyncio.run(ask(list(wishes.values()), settings, None, quiet, "en"))
     except TuneTaleError as error:
         yield Finding(False, f"the engine cannot start: {error.message}")
         return
-    for name, answer in zip(makers, answers, strict=True):
+    for name, answer in zip(wishes, answers, strict=True):
         if answer.result is None:
             yield Finding(False, f"{name}: {answer.error_message}")
         else:

@@ -32,12 +32,15 @@ from engine.jobs import Answer, Language, Request, Source
 OK, OUR_FAULT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
+PROGRAMS = {"train": "engine.training", "evaluate": "engine.evaluation"}
+"""Commands that are programs of their own."""
+
 
 def dispatch(arguments: argparse.Namespace) -> int:
     """Do what the command line says and return the exit code."""
-    if arguments.command == "train":
-        # The trainer imports torch, which this process never does: it becomes the trainer.
-        os.execv(sys.executable, [sys.executable, "-m", "engine.training", *arguments.rest])  # noqa: S606
+    if arguments.command in PROGRAMS:
+        # Trainers and evaluations import torch, which this process never does: it becomes one of them.
+        os.execv(sys.executable, [sys.executable, "-m", PROGRAMS[arguments.command], *arguments.rest])  # noqa: S606
     config = load_config(arguments.config)
     match arguments.command:
         case "story":
@@ -49,7 +52,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
         case "run":
             return run_command(arguments, config)
         case _:
-            return examine(config, screen_out(), run_jobs=not arguments.no_jobs)
+            return examine(config, screen_out(), run_jobs=not arguments.no_jobs, deep=arguments.deep)
 
 
 def screen_out() -> Screen:

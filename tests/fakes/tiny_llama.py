@@ -5,14 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.tiny.llama import save_random, save_reciting
+from engine.tiny.story import PARAGRAPHS, PIECES
 
-TITLE = "The Lamp"
-PARAGRAPHS = (
-    "The lamp went out. Nobody on the pier moved, and the water was black and loud.",
-    "Then a match flared, and in its light an old man smiled at the two of them.",
-    "They carried the light up the stairs, laughing, and the ships came home.",
-)
-PIECES = (f"Title: {TITLE}\n\n", *(f"{i}. {text}\n\n" for i, text in enumerate(PARAGRAPHS, 1)))
+__all__ = ["PARAGRAPHS", "PIECES", "random_llama", "reciting_llama"]
 
 
 def random_llama(folder: Path) -> Path:
