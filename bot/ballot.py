@@ -6,7 +6,7 @@ What is dealt is decided in `bot.dealing`, what an answer makes of a ballot in `
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot import dealing, rating
@@ -42,9 +42,15 @@ class Dealt:
 
 
 @use_case
-async def vote(desk: Desk, actor: Actor, place: Place) -> Reply:
-    """Deal a pair to rate, privately: the same again until it is answered, skipped or taken back."""
+async def vote(desk: Desk, actor: Actor, place: Place, after: int | None = None) -> Reply:
+    """Deal a pair to rate, privately: the same again until it is answered, skipped or taken back.
+
+    `after` is one's own deal before, whose server or chat goes on being asked about, wherever the button is pressed.
+    """
     visit = await _person(desk, actor, place)
+    if after is not None:
+        before = await desk.ledger.read(lambda conn: _own(conn, visit, after))
+        visit = replace(visit, scope_id=before.scope_id)
     now, folder = desk.clock.now(), desk.queue.folder
     most_bytes = _most_bytes(desk, place)
     found = await desk.ledger.write(lambda conn: deal(conn, visit, now, folder, most_bytes, _rng))
@@ -59,7 +65,7 @@ async def answer(desk: Desk, actor: Actor, place: Place, deal_id: int, score: st
     given = await desk.ledger.write(lambda conn: take_answer(conn, visit, deal_id, value, now))
     language = visit.language
     parts = (Text(say(language, "vote.thanks", score=value, count=given)), Text(say(language, "vote.forward"), "small"))
-    row = (Button(say(language, "vote.next"), write("deal_next")),)
+    row = (Button(say(language, "vote.next"), write("deal_next", deal_id)),)
     return Reply(parts, (row,), private=True, replaces=True, language=language)
 
 
@@ -68,7 +74,7 @@ async def skip(desk: Desk, actor: Actor, place: Place, deal_id: int) -> Reply:
     """Leave a deal unanswered: it is not dealt to this person again."""
     visit = await _person(desk, actor, place)
     await desk.ledger.write(lambda conn: deals.skip(conn, _own(conn, visit, deal_id).id))
-    row = (Button(say(visit.language, "vote.next"), write("deal_next")),)
+    row = (Button(say(visit.language, "vote.next"), write("deal_next", deal_id)),)
     text = Text(say(visit.language, "vote.skipped"))
     return Reply((text,), (row,), private=True, replaces=True, language=visit.language)
 

@@ -62,7 +62,7 @@ async def _skip(desk: Desk, actor: Actor, place: Place, token: Token, dedupe: st
 
 
 async def _deal_next(desk: Desk, actor: Actor, place: Place, token: Token, dedupe: str | None) -> Reply:
-    return await ballot.vote(desk, actor, place)
+    return await ballot.vote(desk, actor, place, token.number())
 
 
 async def _consent(desk: Desk, actor: Actor, place: Place, token: Token, dedupe: str | None) -> Reply:

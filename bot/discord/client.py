@@ -14,7 +14,7 @@ from discord import app_commands
 from bot import commands
 from bot.contract import Letter, Posted, Reply, Text
 from bot.desk import Desk
-from bot.discord import slash, slash_admin
+from bot.discord import slash, slash_admin, slash_votes
 from bot.discord.answers import answer
 from bot.discord.buttons import TokenButton
 from bot.discord.files import Downloads
@@ -71,7 +71,7 @@ class TuneTaleClient(discord.Client):
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         )
-        for command in slash.COMMANDS:
+        for command in (*slash.COMMANDS, *slash_votes.COMMANDS):
             self._tree.add_command(command)
         for menu in slash.MENUS:
             self._tree.add_command(menu)

@@ -7,6 +7,7 @@ import difflib
 from bot import admin
 from bot.contract import Actor, Place, Reply
 from bot.desk import Desk
+from bot.telegram import orders_votes
 from bot.telegram.options import Misread, number
 
 EVERYWHERE = "everywhere"
@@ -22,6 +23,8 @@ SUBCOMMANDS = (
     "unblock",
     "delete",
     "health",
+    "export",
+    "campaign",
 )
 
 
@@ -62,6 +65,10 @@ async def run(
             return await admin.delete(desk, actor, place, number(rest) if rest or pair is None else pair)
         case "health":
             return await admin.health(desk, actor, place)
+        case "export":
+            return await orders_votes.export(desk, actor, place)
+        case "campaign":
+            return await orders_votes.campaign(desk, actor, place, rest)
     close = difflib.get_close_matches(name, SUBCOMMANDS, n=1)
     if close:
         raise Misread("admin_did_you_mean", name=name[:50], close=close[0])

@@ -17,7 +17,7 @@ from bot import commands, privacy
 from bot.contract import Actor, Place, Reply, Text, Upload
 from bot.desk import Desk, use_case
 from bot.replies import say
-from bot.telegram import admin, options
+from bot.telegram import admin, options, orders_votes
 from bot.telegram.errors import translated
 from bot.telegram.options import COMPOSE, STORY, Misread
 from bot.telegram.reading import (
@@ -161,6 +161,11 @@ class Orders:
         person = None if about is None or about.from_user is None else str(about.from_user.id)
         return await admin.run(self._desk, order.actor, order.place, order.text, person=person, pair=pair)
 
+    async def about_votes(self, name: str, order: Order) -> Reply:
+        """`/vote`, `/stats`, `/publish`, `/consent`."""
+        pair = None if order.about is None else await self._pair_of(order.about)
+        return await orders_votes.COMMANDS[name](self._desk, order.actor, order.place, order.text, pair)
+
     async def _pair_of(self, message: Message) -> int | None:
         """Return the pair that a message shows, if it is one of our cards."""
         card = str(posted(message))
@@ -187,6 +192,10 @@ class Orders:
         return Upload(name_of(attachment), attachment.file_size, fetch, limit, seconds_of(attachment))
 
 
+def _about_votes(name: str) -> Run:
+    return lambda orders, order: orders.about_votes(name, order)
+
+
 COMMANDS: Mapping[str, Run] = {
     "story": Orders.story,
     "compose": Orders.compose,
@@ -198,6 +207,7 @@ COMMANDS: Mapping[str, Run] = {
     "privacy": Orders.privacy,
     "mydata": Orders.mydata,
     "forgetme": Orders.forgetme,
+    **{name: _about_votes(name) for name in orders_votes.COMMANDS},
     "admin": Orders.admin,
 }
 """Every command."""
