@@ -201,14 +201,20 @@ def _load_tokenizer(model: str) -> Any:
 def _load_model(llama: LlamaSettings) -> Any:
     try:
         device = "cpu" if llama.device == "auto" and not torch.cuda.is_available() else llama.device
-        model: Any = AutoModelForCausalLM.from_pretrained(
+        model: Any
+        loaded: dict[str, Any]
+        model, loaded = AutoModelForCausalLM.from_pretrained(
             llama.model,
             dtype=llama.dtype,
             device_map=device,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
+            output_loading_info=True,
         )
+        # The library fills what is missing with random numbers, and says so only in its log.
+        if lacking := [*loaded["missing_keys"], *loaded["mismatched_keys"]]:
+            raise ValueError(f"weights are missing or of another shape, as {lacking[0]}")
         return model.eval()
     except Exception as error:
         if is_out_of_memory(error):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from engine.errors import Cancelled, Transient, UserError
 from engine.settings import LlamaSettings, WritingSettings
@@ -328,6 +329,12 @@ def other_model(folder: Path) -> None:
     (folder / "config.json").write_text('{"model_type": "vit"}')
 
 
+def missing_weights(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def broken_weights(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"\xff" * 64)
 
@@ -344,6 +351,7 @@ def broken_weights(folder: Path) -> None:
         (strange_config, "describes no model that is known", "model_incomplete"),
         (remote_code, "describes no model that is known", "model_incomplete"),
         (other_model, "cannot be loaded as a language model", "model_incomplete"),
+        (missing_weights, r"weights are missing or of another shape, as model\.layers\.1", "model_incomplete"),
         (broken_weights, "cannot be loaded as a language model", "model_incomplete"),
     ],
 )
