@@ -21,8 +21,8 @@ BY_LEASE = _JOB + "job.lease = ?"
 BY_DEDUPE = _JOB + "job.dedupe = ? AND job.state IN ('queued', 'running')"
 # A new job.
 ADD = (
-    "INSERT INTO job (kind, version, args, person_id, chat_id, reply_to, dedupe, run_after, created)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO job (kind, version, args, person_id, chat_id, reply_to, dedupe, run_after, created, asked_turn)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(served), 0) FROM turn))"
 )
 # How many jobs wait for a person, for a chat, and at all; each is counted no further than asked.
 WAITING = (
@@ -30,10 +30,12 @@ WAITING = (
     " (SELECT count(*) FROM (SELECT 1 FROM job WHERE chat_id = ? AND state = 'queued' LIMIT ?)),"
     " (SELECT count(*) FROM (SELECT 1 FROM job WHERE state = 'queued' LIMIT ?))"
 )
-# Everybody who waits, per kind, with the oldest job that may run and when they were last served.
+# Everybody who waits, per kind, with the oldest job that may run, when they were last served, and earned turns.
 LANES = (
-    "SELECT job.person_id, job.kind, min(job.id), count(*), coalesce(turn.served, 0)"
-    " FROM job LEFT JOIN turn ON turn.person_id = job.person_id AND turn.kind = job.kind"
+    "SELECT job.person_id, job.kind, min(job.id), count(*), coalesce(turn.served, 0),"
+    " max(min(job.asked_turn), coalesce(turn.served, 0)), coalesce(credit.turns, 0)"
+    " FROM job LEFT JOIN credit ON credit.person_id = job.person_id"
+    " LEFT JOIN turn ON turn.person_id = job.person_id AND turn.kind = job.kind"
     " WHERE job.state = 'queued' AND job.run_after <= ? GROUP BY job.person_id, job.kind"
 )
 # How many jobs of the same person and kind are older than a queued one.
@@ -48,6 +50,9 @@ TURN = (
     "INSERT INTO turn (person_id, kind, served) VALUES (?, ?, (SELECT coalesce(max(served), 0) + 1 FROM turn))"
     " ON CONFLICT (person_id, kind) DO UPDATE SET served = excluded.served"
 )
+# An earned turn was used: the last one goes with its row.
+SPEND = "UPDATE credit SET turns = turns - 1 WHERE person_id = ? AND turns > 1"
+SPEND_LAST = "DELETE FROM credit WHERE person_id = ?"
 # When the next queued job may run.
 NEXT_TIME = "SELECT min(run_after) FROM job WHERE state = 'queued'"
 # A lease that goes on, but never past one lease after the deadline.
@@ -183,6 +188,12 @@ def claim(conn: sqlite3.Connection, lane: LaneRow, lease: str, until: float, dea
     row = by_lease(conn, lease)
     assert row is not None
     return row
+
+
+def spend(conn: sqlite3.Connection, person_id: int) -> None:
+    """Use up one of the turns that a person has earned."""
+    if conn.execute(SPEND, (person_id,)).rowcount == 0:
+        conn.execute(SPEND_LAST, (person_id,))
 
 
 def next_time(conn: sqlite3.Connection) -> float | None:

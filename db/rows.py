@@ -35,13 +35,19 @@ class JobRow:
 
 @dataclass(frozen=True)
 class LaneRow:
-    """One person's waiting jobs of one kind: oldest id, how many, and when last served (0: never)."""
+    """One person's waiting jobs of one kind: oldest id, how many, and when last served (0: never).
+
+    `since` is the newest turn of anybody when the oldest began to wait for its own, `credit` how often the person may
+    still overtake.
+    """
 
     person_id: int
     kind: str
     head: int
     waiting: int
     served: int
+    since: int = 0
+    credit: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from db.rows import LaneRow, WaitingRow
@@ -79,18 +80,56 @@ def pick(lanes: Sequence[LaneRow]) -> LaneRow | None:
     """Return the lane whose turn it is: the one served longest ago, among the never served the one that asked first.
 
     A lane is one person's jobs of one kind. Being served puts it behind everybody who waits, so nobody waits for more
-    than one job of each other lane.
+    than one job of each other lane. Who has earned a turn goes before all others, but only where it has not been served
+    since any of them began to wait: that the bound leaves as it is.
     """
-    return min(lanes, key=_turn, default=None)
+    order = sorted(lanes, key=_turn)
+    since = math.inf
+    for lane in order:
+        if lane.credit and since >= lane.served:
+            return lane
+        since = min(since, lane.since)
+    return order[0] if order else None
+
+
+def overtakes(lanes: Sequence[LaneRow], picked: LaneRow) -> bool:
+    """Return whether the picked lane goes before one whose turn it was, which uses up an earned turn."""
+    return any(_turn(lane) < _turn(picked) for lane in lanes)
 
 
 def place(lanes: Sequence[LaneRow], mine: LaneRow, depth: int) -> int:
     """Return when a job will be picked (1: next) if nobody else asks; `depth` jobs of its own lane come before it."""
+    if any(lane.credit for lane in lanes):
+        return _place_by_trial(lanes, mine, depth)
     ahead = depth
     for lane in lanes:
         if lane != mine:
             ahead += min(lane.waiting, depth + (_turn(lane) < _turn(mine)))
     return ahead + 1
+
+
+def _place_by_trial(lanes: Sequence[LaneRow], mine: LaneRow, depth: int) -> int:
+    """Serve lane after lane until the job is picked: with earned turns the order has no simple formula."""
+    line = list(lanes)
+    newest = max(lane.served for lane in line)
+    for count in range(1, sum(lane.waiting for lane in line) + 1):
+        picked = pick(line)
+        assert picked is not None  # there are as many jobs as rounds
+        if (picked.person_id, picked.kind) == (mine.person_id, mine.kind):
+            if depth == 0:
+                return count
+            depth -= 1
+        spent = overtakes(line, picked)
+        newest += 1
+        line = [_served(lane, picked, newest, spent) for lane in line if lane != picked or lane.waiting > 1]
+    raise ValueError("the job is not among those that wait")
+
+
+def _served(lane: LaneRow, picked: LaneRow, turn: int, spent: bool) -> LaneRow:
+    if lane == picked:
+        lane = replace(lane, waiting=lane.waiting - 1, served=turn, since=turn)
+    # Earned turns are the person's, whatever kind they are used for.
+    return replace(lane, credit=lane.credit - 1) if spent and lane.person_id == picked.person_id else lane
 
 
 def _turn(lane: LaneRow) -> tuple[int, int]:

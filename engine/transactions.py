@@ -84,9 +84,12 @@ def accept(
 
 def take(conn: sqlite3.Connection, terms: Terms, token: str, now: float) -> JobRow | float | None:
     """Lease the job whose turn it is and make its folder; without one return when the next queued job may run."""
-    lane = decide.pick(jobs.lanes(conn, now))
+    waiting = jobs.lanes(conn, now)
+    lane = decide.pick(waiting)
     if lane is None:
         return jobs.next_time(conn)
+    if decide.overtakes(waiting, lane):
+        jobs.spend(conn, lane.person_id)
     row = jobs.claim(conn, lane, token, now + terms.lease_s, now + terms.deadline_s, now)
     folders.make_empty(terms.folder_of(row.id, row.attempt))
     return row

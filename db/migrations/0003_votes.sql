@@ -9,6 +9,8 @@ ALTER TABLE pair ADD COLUMN score_sum INTEGER NOT NULL DEFAULT 0;
 
 -- The newest turn when the job was asked for: who voted may overtake only those who began to wait after his own turn.
 ALTER TABLE job ADD COLUMN asked_turn INTEGER NOT NULL DEFAULT 0;
+DROP INDEX job_lane;
+CREATE INDEX job_lane ON job (state, person_id, kind, run_after, id, asked_turn) WHERE state = 'queued';
 
 -- The message under which a pair can be rated is the one that its answer became.
 CREATE INDEX outbox_message ON outbox (platform, message_id) WHERE message_id IS NOT NULL;
