@@ -297,6 +297,22 @@ def _tidy(conn: sqlite3.Connection) -> None:
     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
+def check(path: Path) -> None:
+    """Raise `StoreError` unless the file is a whole store of this version or an older one; it is only read."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as conn:
+            refuse_newer(version_of(conn, path), shipped()[-1].version, path)
+            _check_whole(conn, f"{path} is damaged")
+    except sqlite3.Error as error:
+        raise translated(error, path, "read") from error
+
+
+def _check_whole(conn: sqlite3.Connection, otherwise: str) -> None:
+    (verdict,) = conn.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok" or conn.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        raise StoreError(f"{otherwise} ({verdict}).")
+
+
 def _copy(source: Path, target: Path) -> None:
     """Copy through a reader of its own, so that the writer never waits; into place only when it is whole and sound."""
     part = target.with_name(f"{target.name}.part")
@@ -310,9 +326,7 @@ def _copy(source: Path, target: Path) -> None:
             _set(reader, _READER_SETTINGS, source)
             reader.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # one file, nothing beside it
-            (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
-            if verdict != "ok" or copy.execute("PRAGMA foreign_key_check").fetchone() is not None:
-                raise StoreError(f"{source} is damaged ({verdict}), so it was not copied over {target}.")
+            _check_whole(copy, f"{source} is damaged, so it was not copied over {target}")
         with part.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(part, target)

@@ -77,6 +77,13 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--no-jobs", action="store_true", help="only look, run nothing")
     doctor.add_argument("--deep", action="store_true", help="also run the neural backends, with tiny models")
 
+    for name, described, what in (
+        ("backup", "copy the store and its files into one archive, also beside a running bot", "the archive to write"),
+        ("restore", "put a backup in the place of the store", "an archive that `tunetale backup` wrote"),
+    ):
+        kept = commands.add_parser(name, parents=[common], help=described)
+        kept.add_argument("file", type=Path, metavar="F", help=what)
+
     for name, described in (
         ("train", "train a model of this project"),
         ("evaluate", "measure a model or a backend of this project"),

@@ -13,6 +13,7 @@ from rich.console import Console as Screen
 
 from bot.config import Config, load_config
 from bot.console.ask import Wish, ask
+from bot.console.backup import backup_command, restore_command
 from bot.console.doctor import examine
 from bot.console.run import run_command
 from bot.console.show import answer_json, error_json, show, write_csv
@@ -51,6 +52,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return _emotion(arguments, config)
         case "run":
             return run_command(arguments, config)
+        case "backup":
+            return backup_command(arguments, config, screen_out(), screen_language())
+        case "restore":
+            return restore_command(arguments, config, screen_out(), screen_language())
         case _:
             return examine(config, screen_out(), run_jobs=not arguments.no_jobs, deep=arguments.deep)
 
