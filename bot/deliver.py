@@ -76,9 +76,11 @@ async def deliver_forever(queue: Queue, platform: Platform) -> None:
     while True:
         ready.clear()
         await deliver(queue, platform)
-        # The event shortens the wait; the time-out finds answers whose retry has come.
+        # The event shortens the wait; the time-out finds answers whose retry has come. (Python 3.11's `wait_for` loses
+        # a cancellation that comes together with the event, and this would never end.)
         with suppress(TimeoutError):
-            await asyncio.wait_for(ready.wait(), timeout=RETRY_S)
+            async with asyncio.timeout(RETRY_S):
+                await ready.wait()
 
 
 async def attend(desk: Desk, messenger: Messenger) -> None:
