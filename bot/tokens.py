@@ -37,7 +37,7 @@ class Token:
 def write(verb: str, *arguments: object) -> str:
     """Return a token's text. Raises ValueError for one that could not be read back."""
     text = ":".join((verb, *(str(argument) for argument in arguments)))
-    if not _FORM.fullmatch(text) or len(text.encode()) > MOST_BYTES:
+    if read(text) != Token(verb, tuple(str(argument) for argument in arguments)):
         raise ValueError(f"not a token: {text!r}")
     return text
 

@@ -18,8 +18,8 @@ from tests.fakes.chat import ANNA, BEN, BOSS, GROUP, HOME, MEI, OWNER, FakeMesse
 SONG = b"ID3 song"
 
 
-def song(size: int | None = None, **facts: object) -> Upload:
-    return Upload("song.mp3", len(SONG) if size is None else size, file_of(SONG), **facts)
+def song(size: int | None = None, most_bytes: int | None = None, duration_s: float | None = None) -> Upload:
+    return Upload("song.mp3", len(SONG) if size is None else size, file_of(SONG), most_bytes, duration_s)
 
 
 async def ask(at: Room, **options: object) -> int:
