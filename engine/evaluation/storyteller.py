@@ -1,9 +1,14 @@
-"""How varied and how well fitting are the stories? Tells stories for random smooth courses of feeling and counts.
+"""How varied, how well fitting, how long and how fast are the stories? Prints the tables behind the claims.
 
-Knows prompts, stories and a judge that scores texts. The judge here is TuneTale's own text model, the one that also
-scored the fragments: it finds faults of the search, it is no independent opinion.
+Knows prompts, stories and a judge that scores texts. The judge should be a text model trained on other data than the
+one that scored the fragments (`engine/assets/text_judge`); where it is missing, the shipped model judges, and what is
+printed says that this is no independent opinion.
 
-Run: `python -m engine.evaluation.storyteller [--pieces 100] [--language en|zh-TW] [--words N] [--show N]`.
+    tunetale evaluate storyteller [--audio DIR | --curves FILE] [--backend NAME] [--pieces N]
+                                  [--language en|zh-TW] [--words N] [--lengths N] [--show N]
+
+`--curves` takes saved lines of `tunetale emotion --json`, so that many pieces need to be heard only once. Without
+either the pieces are random smooth courses of feeling.
 """
 
 from __future__ import annotations
@@ -11,166 +16,242 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from engine.emotion.alignment import StoryBank, align
 from engine.emotion.calibration import Calibration
-from engine.emotion.curve import Beat
-from engine.emotion.sentences import split
-from engine.emotion.setting import Setting
-from engine.emotion.text import TextEmotion
-from engine.evaluation.metrics import pearson_r
+from engine.emotion.curve import VA, beats_array
+from engine.emotion.text import ASSETS, TextEmotion
+from engine.errors import UserError
+from engine.evaluation.metrics import bootstrap_interval, pearson_r
+from engine.evaluation.pieces import Piece, hear_folder, prompt_for, random_piece, read_curves
+from engine.evaluation.prose import Prose, length_error, measure_prose
 from engine.jobs import Language
 from engine.report import silent
+from engine.settings import EngineSettings
+from engine.steps import durations
 from engine.story.embedded import EmbeddedStoryteller
-from engine.story.storyteller import Prompt, Story, Storyteller
-from engine.story.wording import count_words
+from engine.story.storyteller import WORDS, Story, Storyteller
 
-Judge = Callable[[Sequence[str]], NDArray[np.float32]]
-"""Texts -> [n, 2 or more], valence and arousal first, on the text scale."""
-
-CAVEAT = "Judged by TuneTale's own text model, which is no independent judge."
+JUDGE = ASSETS / "text_judge"
 DEFAULT_WORDS: dict[Language, int] = {"en": 250, "zh-TW": 420}
+LENGTHS: dict[Language, tuple[int, ...]] = {"en": (80, 120, 250, 400, 600), "zh-TW": (120, 200, 420, 700, 1_000)}
+TOLERANCE = 0.12
+"""Relative error in length that counts as obeyed."""
+BACKENDS: dict[str, Callable[[], Storyteller]] = {"embedded": EmbeddedStoryteller.load}
+
+Read = Callable[[Sequence[str]], NDArray[np.float64]]
+"""Texts -> [n, 2] valence and arousal on the text scale."""
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What was counted; shares in [0, 1], distances on the text scale."""
+class Judge:
+    """A reader with a name; `independent` when it learned from other data than the model that scored the fragments."""
 
-    stories: int
-    commonest_share: float
-    commonest: str
-    repeats_inside: int
-    distinct2_overall: float
-    distinct2_within: float
-    titles_share: float
-    distance: float
+    name: str
+    read: Read
+    independent: bool
+
+
+@dataclass(frozen=True)
+class Told:
+    """A story for a piece, and the seconds that telling it took."""
+
+    piece: Piece
+    story: Story
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well the paragraphs follow the beats, as the judge reads them; intervals (95 %) draw whole pieces."""
+
+    beats: int
     valence_r: float
+    valence_interval: tuple[float, float]
     arousal_r: float
-    length_error: float
-    slowest_s: float
+    arousal_interval: tuple[float, float]
+    distance: float
+    """Mean distance of beat and paragraph on the music's scale."""
+    better_than_shuffled: float
+    """Median over pieces."""
 
 
-def random_prompt(seed: int, language: Language, words: int) -> Prompt:
-    """Return a prompt for 3 to 10 beats whose feeling follows a slow wave, like that of a piece of music."""
-    rng = np.random.default_rng(seed)
-    beats = int(rng.integers(3, 11))
-    calibration = Calibration.load()
-    place = np.linspace(0, 1, beats)
-    axes = [
-        rng.uniform(-0.7, 0.7)
-        + rng.uniform(0.5, 1.3) * np.sin(2 * np.pi * (rng.uniform(0.3, 1.3) * place + rng.random()))
-        for _ in range(2)
-    ]
-    music = np.clip(np.stack(axes, axis=1) * calibration.music.sd + calibration.music.mean, -1, 1)
-    borders = np.concatenate([[0.0], np.cumsum(rng.uniform(12, 40, beats))])
-    return Prompt(
-        beats=tuple(
-            Beat(float(borders[i]), float(borders[i + 1]), float(music[i, 0]), float(music[i, 1]), "target")
-            for i in range(beats)
-        ),
-        targets=tuple((float(v), float(a)) for v, a in calibration.to_text(music)),
-        language=language,
-        words=words,
-        seed=seed,
-        setting=Setting(float(rng.uniform(60, 170)), *(float(value) for value in rng.random(3))),
-    )
+@dataclass(frozen=True)
+class Lengths:
+    """How stories of `words` words come out: relative errors over several pieces."""
+
+    words: int
+    mean_error: float
+    worst: float
+    obeyed: float
+    """Share of the stories within TOLERANCE."""
 
 
-def measure(storyteller: Storyteller, judge: Judge, prompts: Sequence[Prompt]) -> tuple[Figures, list[Story]]:
-    """Tell one story for each prompt and count."""
-    stories, seconds = [], []
-    for prompt in prompts:
+def tell_all(
+    storyteller: Storyteller, pieces: Sequence[Piece], calibration: Calibration, language: Language, words: int
+) -> list[Told]:
+    """Tell one story for each piece; the seed is the piece's number."""
+    told = []
+    for seed, piece in enumerate(pieces):
+        prompt = prompt_for(piece, calibration, language, words, seed)
         begin = time.perf_counter()
-        stories.append(storyteller.tell(prompt, silent)[0])
-        seconds.append(time.perf_counter() - begin)
-    sentences = [[sentence for text in story.paragraphs for sentence in split(text)] for story in stories]
-    used = Counter(sentence for found in sentences for sentence in set(found))
-    commonest, times = used.most_common(1)[0]
-    heard = np.concatenate([judge(story.twin or story.paragraphs)[:, :2] for story in stories]).astype(np.float64)
-    wanted = np.concatenate([np.array(prompt.targets) for prompt in prompts])
-    lengths = [sum(count_words(text, story.language) for text in story.paragraphs) for story in stories]
-    bigrams = [_bigrams(story) for story in stories]
-    return (
-        Figures(
-            stories=len(stories),
-            commonest_share=times / len(stories),
-            commonest=commonest,
-            repeats_inside=sum(len(found) - len(set(found)) for found in sentences),
-            distinct2_overall=_distinct([pair for found in bigrams for pair in found]),
-            distinct2_within=float(np.mean([_distinct(found) for found in bigrams])),
-            titles_share=len({story.title for story in stories}) / len(stories),
-            distance=float(np.linalg.norm(heard - wanted, axis=1).mean()),
-            valence_r=pearson_r(wanted[:, 0], heard[:, 0]),
-            arousal_r=pearson_r(wanted[:, 1], heard[:, 1]),
-            length_error=float(np.mean([abs(n / p.words - 1) for n, p in zip(lengths, prompts, strict=True)])),
-            slowest_s=max(seconds),
-        ),
-        stories,
+        (story, *_) = storyteller.tell(prompt, silent)
+        told.append(Told(piece, story, time.perf_counter() - begin))
+    return told
+
+
+def measure_fit(told: Sequence[Told], judge: Judge, own: Read, calibration: Calibration, bank: StoryBank) -> Fit:
+    """Judge every paragraph against its beat.
+
+    A judge's ratings have a mean and spread of their own, so they are brought to those that TuneTale's own reading
+    (`own`) of all these paragraphs has: one affine map for everything, which moves no correlation.
+    """
+    texts = [text for one in told for text in one.story.twin or one.story.paragraphs]
+    heard = judge.read(texts)
+    if judge.independent:
+        reference = own(texts)
+        heard = (heard - heard.mean(axis=0)) / heard.std(axis=0) * reference.std(axis=0) + reference.mean(axis=0)
+    got: VA = calibration.to_music(heard)
+    wanted: VA = np.concatenate([beats_array(one.piece.beats) for one in told])
+    groups = [number for number, one in enumerate(told) for _ in one.piece.beats]
+    shares, start = [], 0
+    for seed, one in enumerate(told):
+        end = start + len(one.piece.beats)
+        pair = align(wanted[start:end], got[start:end], durations(one.piece.beats), bank, seed, judge.name)
+        shares.append(pair.better_than_shuffled)
+        start = end
+    return Fit(
+        beats=len(wanted),
+        valence_r=pearson_r(wanted[:, 0], got[:, 0]),
+        valence_interval=bootstrap_interval(pearson_r, wanted[:, 0], got[:, 0], groups=groups),
+        arousal_r=pearson_r(wanted[:, 1], got[:, 1]),
+        arousal_interval=bootstrap_interval(pearson_r, wanted[:, 1], got[:, 1], groups=groups),
+        distance=float(np.linalg.norm(wanted - got, axis=1).mean()),
+        better_than_shuffled=float(np.median(shares)),
     )
 
 
-def _bigrams(story: Story) -> list[tuple[str, str]]:
-    """Return pairs of neighbouring words (Chinese: characters) within paragraphs."""
-    pairs: list[tuple[str, str]] = []
-    for text in story.paragraphs:
-        if story.language == "en":
-            units = [word.strip("“”‘’.,;:!?—").lower() for word in text.split()]
-        else:
-            units = [character for character in text if character.isalnum()]
-        pairs += pairwise(units)
-    return pairs
+def measure_lengths(
+    storyteller: Storyteller, pieces: Sequence[Piece], calibration: Calibration, language: Language
+) -> list[Lengths]:
+    """Tell every piece at every length of LENGTHS."""
+    found = []
+    for words in LENGTHS[language]:
+        told = tell_all(storyteller, pieces, calibration, language, words)
+        errors = np.abs([length_error(one.story, words) for one in told])
+        found.append(Lengths(words, float(errors.mean()), float(errors.max()), float((errors <= TOLERANCE).mean())))
+    return found
 
 
-def _distinct(pairs: Sequence[tuple[str, str]]) -> float:
-    """Distinct-2 (Li et al. 2016, NAACL): share of different pairs."""
-    return len(set(pairs)) / len(pairs) if pairs else float("nan")
+def load_judge(own: TextEmotion, folder: Path = JUDGE) -> Judge:
+    """Return the independent judge where it is installed, else TuneTale's own model, marked as such."""
+    if not folder.is_dir():
+        return Judge(own.name, reader(own), independent=False)
+    judge = TextEmotion.load(folder)
+    return Judge(f"{judge.name} ({folder.name})", reader(judge), independent=True)
 
 
-def print_figures(figures: Figures, console: Console) -> None:
-    """Print one table."""
-    table = Table("measure", "value", title=f"{figures.stories} stories")
-    table.add_row("commonest sentence, share of stories", f"{figures.commonest_share:.1%}")
-    table.add_row("  which is", figures.commonest)
-    table.add_row("repeated sentences inside stories", str(figures.repeats_inside))
-    table.add_row("distinct-2 over all", f"{figures.distinct2_overall:.3f}")
-    table.add_row("distinct-2 within a story", f"{figures.distinct2_within:.3f}")
-    table.add_row("different titles", f"{figures.titles_share:.0%}")
-    table.add_row("mean distance of paragraphs to targets", f"{figures.distance:.3f}")
-    table.add_row("pooled r, valence", f"{figures.valence_r:.2f}")
-    table.add_row("pooled r, arousal", f"{figures.arousal_r:.2f}")
-    table.add_row("mean error in length", f"{figures.length_error:.1%}")
-    table.add_row("slowest story", f"{figures.slowest_s:.2f} s")
+def reader(model: TextEmotion) -> Read:
+    """Return a function that reads valence and arousal with a text model."""
+    return lambda texts: model.score(texts).values[:, :2].astype(np.float64)
+
+
+def print_prose(prose: Prose, told: Sequence[Told], console: Console) -> None:
+    """Print how varied the stories are and how long they took."""
+    seconds = [one.seconds for one in told]
+    table = Table("measure", "value", title=f"{prose.stories} pieces, one story each")
+    table.add_row("commonest sentence, share of stories", f"{prose.commonest_share:.1%}")
+    table.add_row("  which is", prose.commonest)
+    table.add_row("repeated sentences inside stories", str(prose.repeats_inside))
+    table.add_row("distinct-2 over all", f"{prose.distinct2_overall:.3f}")
+    table.add_row("distinct-2 within a story", f"{prose.distinct2_within:.3f}")
+    table.add_row("different titles", f"{prose.titles_share:.0%}")
+    table.add_row("seconds a story, median and slowest", f"{np.median(seconds):.2f}, {max(seconds):.2f}")
     console.print(table)
 
 
+def print_fit(fit: Fit, judge: Judge, pieces: int, console: Console) -> None:
+    """Print how well the stories follow the music, and who says so."""
+    whose = "trained on other data" if judge.independent else "the model that scored the fragments: not independent"
+    table = Table("measure", "value", "95 % interval", title=f"fit over {fit.beats} beats of {pieces} pieces")
+    for name, r, (low, high) in (
+        ("pooled r, valence", fit.valence_r, fit.valence_interval),
+        ("pooled r, arousal", fit.arousal_r, fit.arousal_interval),
+    ):
+        table.add_row(name, f"{r:.3f}", f"{low:.3f} to {high:.3f}")
+    table.add_row("mean distance (music's scale)", f"{fit.distance:.3f}", "")
+    table.add_row("better than shuffled, median", f"{fit.better_than_shuffled:.3f}", "")
+    console.print(table)
+    console.print(f"Judge: {judge.name}, {whose}.")
+
+
+def print_lengths(found: Sequence[Lengths], console: Console) -> None:
+    """Print how well the length asked for is kept."""
+    table = Table("length asked for", "mean error", "worst", f"within {TOLERANCE:.0%}", title="length")
+    for one in found:
+        table.add_row(str(one.words), f"{one.mean_error:.1%}", f"{one.worst:.1%}", f"{one.obeyed:.0%}")
+    console.print(table)
+
+
+def print_stories(told: Sequence[Told], console: Console) -> None:
+    """Print stories to read aloud, each paragraph with the word of its beat."""
+    for one in told:
+        console.print(f"\n[bold]{one.story.title}[/bold] ({one.piece.name})")
+        for beat, text in zip(one.piece.beats, one.story.paragraphs, strict=True):
+            console.print(f"[dim]{beat.word} {beat.valence:+.2f} {beat.arousal:+.2f}[/dim] {text}")
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Run the evaluation from a command line."""
-    parser = argparse.ArgumentParser(prog="engine.evaluation.storyteller", description=__doc__)
-    parser.add_argument("--pieces", type=int, default=100)
-    parser.add_argument("--language", choices=sorted(DEFAULT_WORDS), default="en")
-    parser.add_argument("--words", type=int, default=None)
-    parser.add_argument("--show", type=int, default=0, help="print so many of the stories")
-    asked = parser.parse_args(arguments)
-    words = asked.words or DEFAULT_WORDS[asked.language]
-    model = TextEmotion.load()
-    prompts = [random_prompt(seed, asked.language, words) for seed in range(asked.pieces)]
-    figures, stories = measure(EmbeddedStoryteller.load(), lambda texts: model.score(texts).values, prompts)
-    console = Console(highlight=False)
-    for prompt, story in zip(prompts[: asked.show], stories, strict=False):
-        console.print(f"\n[bold]{story.title}[/bold] (seed {prompt.seed})")
-        for (valence, arousal), text in zip(prompt.targets, story.paragraphs, strict=True):
-            console.print(f"[dim]{valence:+.2f} {arousal:+.2f}[/dim] {text}")
-    console.print(CAVEAT)
-    print_figures(figures, console)
+    """Run the evaluation; 2 when the input is not usable. Raises what the storyteller raises."""
+    asked = _parser().parse_args(arguments)
+    language: Language = asked.language
+    low, high = WORDS[language]
+    words = asked.words or DEFAULT_WORDS[language]
+    if not low <= words <= high or asked.pieces < 1:
+        raise UserError(f"Ask for {low} to {high} words and at least one piece.", code="bad_words")
+    calibration, console = Calibration.load(), Console(highlight=False)
+    pieces = _pieces(asked, calibration)
+    storyteller = BACKENDS[asked.backend]()
+    own = TextEmotion.load()
+    judge = load_judge(own)
+    told = tell_all(storyteller, pieces, calibration, language, words)
+    print_stories(told[: asked.show], console)
+    varied = told[: asked.pieces]
+    print_prose(measure_prose([one.story for one in varied]), varied, console)
+    print_fit(measure_fit(told, judge, reader(own), calibration, StoryBank.load()), judge, len(told), console)
+    if asked.lengths:
+        print_lengths(measure_lengths(storyteller, pieces[: asked.lengths], calibration, language), console)
     return 0
+
+
+def _pieces(asked: argparse.Namespace, calibration: Calibration) -> list[Piece]:
+    if asked.curves:
+        return read_curves(asked.curves, calibration)
+    if asked.audio:
+        return list(hear_folder(asked.audio, calibration, EngineSettings()))
+    return [random_piece(seed, calibration) for seed in range(asked.pieces)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tunetale evaluate storyteller", description=(__doc__ or "").split("\n")[0])
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--audio", type=Path, help="folder of music to tell stories for")
+    source.add_argument("--curves", type=Path, help="file of saved `tunetale emotion --json` lines")
+    parser.add_argument("--backend", choices=sorted(BACKENDS), default="embedded")
+    parser.add_argument("--pieces", type=int, default=100, help="over how many pieces variety is counted")
+    parser.add_argument("--language", choices=sorted(DEFAULT_WORDS), default="en")
+    parser.add_argument("--words", type=int, default=None, help="length of the stories (characters in zh-TW)")
+    parser.add_argument("--lengths", type=int, default=0, metavar="N", help="tell N pieces at every length, too")
+    parser.add_argument("--show", type=int, default=0, help="print so many of the stories")
+    return parser
 
 
 if __name__ == "__main__":

@@ -37,10 +37,21 @@ PARAGRAPH_COST = 2.0
 """Weight of the distance between a paragraph's mean and its target, as the listener will judge it."""
 LENGTH_COST = 10.0
 """Weight of the relative error in length so far."""
+OVERRUN_COST = 40.0
+"""Weight of what the whole story's relative error exceeds TOLERANCE by."""
+TOLERANCE = 0.08
+"""Relative error in length that nobody minds."""
 VARIETY = 1.1
 """Largest seeded disadvantage of a fragment; what makes two seeds tell two stories."""
+IN_MIND = 0.4
+"""Share of the colour fragments that a story has in mind; the others come only for want of these (FAR_FETCHED). Keeps
+what fits almost everywhere from coming almost everywhere."""
+FAR_FETCHED = 3.0
 SIZE_COST = 0.5
-"""For a fragment that is longer or shorter than its place has room for, in mean lengths."""
+"""For a fragment that is longer or shorter than its place has room for, in shares of that room or of the mean length,
+whichever is less: where words are few, each of them counts."""
+MIN_FAIR = 4.0
+"""Room below which no fragment fits anyhow."""
 ECHO_COST = 0.12
 """For each content word that the story has used already."""
 SAME_OPENING_COST = 0.5
@@ -59,6 +70,9 @@ MISSING_EVENT_COST = 0.6
 
 FRAMES_TRIED = 4
 """Plot shapes that compete for one story."""
+NEARLY = 0.3
+"""Scale of the seeded chance between frames that fit about equally well (Gumbel noise: a frame that is this much worse
+a paragraph is chosen 1/e times as often); without it, like pieces would always get like plots."""
 PLOT_SHARE = 0.5
 """Share of fragments that carry the plot when there is room for more than the plot needs."""
 QUEST_FROM = 3.5
@@ -121,6 +135,7 @@ class Planner:
         self._openings = [opening(fragment.en) for fragment in self.fragments]
         self._lengths = {language: fragment_lengths(self.fragments, language) for language in LANGUAGES}
         self._plot = np.array([f.role in PLOT_ROLES for f in self.fragments])
+        self._colour = np.array([f.role in COLOUR_ROLES for f in self.fragments])
         self._by_frame = {
             frame.name: [i for i, f in enumerate(self.fragments) if f.frame in (None, frame.name)]
             for frame in library.frames
@@ -128,7 +143,8 @@ class Planner:
         self._fates = [library.world.bits[word] for word in ("undecided", "won", "lost")]
 
     def plan(self, order: Order, seed: tuple[int, ...], avoid: frozenset[str] = frozenset()) -> Plan:
-        """Return the best plan over FRAMES_TRIED frames drawn by the seed; those in `avoid` only for want of others."""
+        """Return a plan that fits as well as any over FRAMES_TRIED frames drawn by the seed; those in `avoid` only for
+        want of others."""
         rng = np.random.default_rng(seed)
         names = rng.permutation(len(self.library.frames))
         frames = [self.library.frames[i] for i in names]
@@ -139,7 +155,8 @@ class Planner:
             plans += self._search(frame, order, rng)
             if len(plans) >= FRAMES_TRIED:
                 break
-        return min(plans, key=lambda plan: (plan.frame.name in avoid, plan.cost))
+        chance = {plan.frame.name: rng.gumbel(0.0, NEARLY) for plan in plans}
+        return min(plans, key=lambda plan: (plan.frame.name in avoid, plan.cost - chance[plan.frame.name]))
 
     def _frame_cost(self, frame: Frame, order: Order) -> float:
         return 3 * SUIT_COST * _unsuited(frame.suits, order.setting)
@@ -151,6 +168,7 @@ class Planner:
         season = _season(frame, order.setting, rng)
         indices = np.array(self._by_frame[frame.name])
         noise = rng.uniform(0, VARIETY, len(self.fragments))
+        noise += FAR_FETCHED * (self._colour & (rng.random(len(self.fragments)) > IN_MIND))
         noise += SUIT_COST * np.array([_unsuited(f.suits, order.setting) for f in self.fragments])
         start = frame.start | self.library.world.bits[season]
         beam = [_State(start, (), (), 0, 0, 0, (0.0, 0.0, 0.0), 0.0, "", "")]
@@ -162,14 +180,15 @@ class Planner:
             distance = np.sqrt((((self.scores - target) / self.spread) ** 2).sum(axis=1))
             room = float(budgets[number]) - beam[0].length
             slots = self._slots(plot, room, self._shift(order, number, rng), order.language, rng)
-            misfit = np.abs(lengths - room / len(slots)) / lengths.mean()
+            fair = max(room / len(slots), MIN_FAIR)
+            misfit = np.abs(lengths - fair) / min(fair, lengths.mean())
             base = FRAGMENT_COST * distance + noise + SIZE_COST * misfit
             ranked = self._ranked(base, indices)
             for slot in slots:
                 beam = self._step(beam, slot, ranked, base, order.language)
                 if not beam:
                     return []
-            beam = self._close(beam, target, float(budgets[number]), order.words)
+            beam = self._close(beam, target, float(budgets[number]), order.words, last=number == len(layout) - 1)
         best = beam[0]
         paragraphs = tuple(tuple(self.fragments[i] for i in part) for part in best.done)
         return [Plan(frame, season, paragraphs, best.cost / len(layout) + self._frame_cost(frame, order))]
@@ -286,7 +305,7 @@ class Planner:
             role=fragment.role,
         )
 
-    def _close(self, beam: list[_State], target: Floats, budget: float, words: int) -> list[_State]:
+    def _close(self, beam: list[_State], target: Floats, budget: float, words: int, *, last: bool) -> list[_State]:
         """End a paragraph: charge for its mean and for the length so far; drop those left empty."""
         closed = []
         for state in beam:
@@ -294,7 +313,10 @@ class Planner:
                 continue
             valence, arousal, weight = state.sums
             gap = (np.array([valence, arousal]) / weight - target) / self.spread
-            cost = PARAGRAPH_COST * float(np.sqrt(gap @ gap)) + LENGTH_COST * abs(state.length - budget) / words
+            error = abs(state.length - budget) / words
+            cost = PARAGRAPH_COST * float(np.sqrt(gap @ gap)) + LENGTH_COST * error
+            if last:
+                cost += OVERRUN_COST * max(0.0, error - TOLERANCE)
             closed.append(
                 replace(
                     state,
@@ -321,7 +343,8 @@ def _place(position: int, plots: int, paragraphs: int) -> int:
 
 
 def _unsuited(suits: tuple[tuple[str, float], ...], setting: Setting | None) -> float:
-    """Mean difference from the music's facts, 0 to 1; nothing where either side says nothing."""
+    """Mean difference from the music's facts, less what chance would give: below 0 for what suits the music, above 0
+    for what does not; nothing where either side says nothing."""
     if setting is None or not suits:
         return 0.0
     facts = {
@@ -330,7 +353,8 @@ def _unsuited(suits: tuple[tuple[str, float], ...], setting: Setting | None) -> 
         "loudness": setting.loudness,
         "density": setting.density,
     }
-    return sum(abs(facts[key] - value) for key, value in suits) / len(suits)
+    by_chance = sum(value * value - value + 0.5 for _, value in suits)  # E|u - value|, u uniform on [0, 1]
+    return (sum(abs(facts[key] - value) for key, value in suits) - by_chance) / len(suits)
 
 
 def _season(frame: Frame, setting: Setting | None, rng: np.random.Generator) -> str:
