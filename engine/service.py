@@ -11,6 +11,7 @@ from pathlib import Path
 from db.store import Store, StoreError
 from engine.clock import Clock
 from engine.errors import UserError
+from engine.ledger import Ledger
 from engine.policy import Policy
 from engine.queue import Queue
 from engine.settings import EngineSettings
@@ -31,6 +32,17 @@ class Service:
 def files_folder(store: Path) -> Path:
     """Return the folder beside a store that holds what its jobs made."""
     return store.with_name(f"{store.stem}-files")
+
+
+@asynccontextmanager
+async def reading(store_path: Path) -> AsyncIterator[Ledger]:
+    """Open the store at `store_path` for reading, also beside a running bot. Raises `UserError` when it cannot be."""
+    try:
+        store = await Store.open(store_path, read_only=True)
+    except StoreError as error:
+        raise UserError(str(error), code="bad_store") from error
+    async with store:
+        yield Ledger(store)
 
 
 @asynccontextmanager
