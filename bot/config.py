@@ -215,4 +215,5 @@ def _sentence(item: Any) -> str:
         close = difflib.get_close_matches(str(item["input"]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known here: {choices}."
         return f"{key}: {item['input']!r} is not known; {hint}"
-    return f"{key}: {item['msg'][0].lower()}{item['msg'][1:]}, not {item['input']!r}."
+    said = "" if re.search("token|secret|key", key) else f", not {item['input']!r}"
+    return f"{key}: {item['msg'][0].lower()}{item['msg'][1:]}{said}."

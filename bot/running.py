@@ -116,7 +116,8 @@ async def keep_up(name: Platform, serve: Serve, token: SecretStr, desk: Desk, cl
         pause_s = pause(failures)
         log.warning("%s starts again in %.0f s", name, pause_s)
         with suppress(TimeoutError):
-            await asyncio.wait_for(closing.wait(), pause_s)
+            async with asyncio.timeout(pause_s):
+                await closing.wait()
 
 
 def pause(failures: int) -> float:

@@ -119,3 +119,24 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="cannot be read"):
         load_config(tmp_path / "latin.toml")
+
+
+def test_a_file_with_a_token_is_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[telegram]\ntoken = "123:secret"')
+    file.chmod(0o644)
+    with pytest.raises(UserError, match="chmod 600") as caught:
+        load_config(file)
+    assert 'secret"' not in caught.value.message and "123:" not in caught.value.message
+    file.chmod(0o600)
+    config = load_config(file)
+    assert config.telegram.token.get_secret_value() == "123:secret" and "123:" not in repr(config)
+    file.write_text('[discord]\ntoken = ""')
+    file.chmod(0o644)
+    load_config(file)  # nothing to hide
+
+
+def test_a_mistyped_token_is_not_repeated() -> None:
+    with pytest.raises(UserError, match=r"discord\.token: ") as caught:
+        parse_config("[discord]\ntoken = 987654321", "c")
+    assert "987654321" not in caught.value.message
