@@ -9,6 +9,7 @@ from datetime import timedelta
 from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, RetryAfter
 
 from bot.contract import Gone, RetryLater
+from bot.telegram.limiter import Busy
 from engine.errors import Transient, TuneTaleError
 
 UNCHANGED = "message is not modified"
@@ -40,6 +41,8 @@ def translated() -> Iterator[None]:
     """Raise what the core knows: `Gone`, `RetryLater`, `Transient`; whatever else Telegram refuses is our fault."""
     try:
         yield
+    except Busy:
+        raise Transient("There are too many messages for this chat at the moment.", code="busy") from None
     except RetryAfter as refused:
         after = refused.retry_after
         seconds = after.total_seconds() if isinstance(after, timedelta) else float(after)

@@ -23,7 +23,7 @@ from telegram.ext import BaseRateLimiter
 log = logging.getLogger(__name__)
 
 Urgency = Literal["now", "never_wait"]
-"""`never_wait`: progress, which is worth nothing later; it is refused with `RetryAfter` instead of waiting."""
+"""`never_wait`: progress, which is worth nothing later; it is refused with `Busy` instead of waiting."""
 NEVER_WAIT: Urgency = "never_wait"
 
 PATIENCE_S = 30.0
@@ -40,6 +40,14 @@ _QUIET = ("sendChatAction",)
 Result = Any
 
 
+SPARE = 2
+"""Messages that progress leaves to the answers of its chat."""
+
+
+class Busy(RetryAfter):
+    """It is our own pace that makes a call wait too long; Telegram was not asked."""
+
+
 class Pace:
     """A bucket of `burst` messages that fills by `per_s`: at most `burst + per_s * t` in any `t` seconds (GCRA)."""
 
@@ -48,9 +56,9 @@ class Pace:
         self._burst_s = (burst - 1) * self._every
         self._next = -math.inf
 
-    def wait_s(self, now: float) -> float:
-        """Return how long a message would have to wait."""
-        return max(0.0, self._next - self._burst_s - now)
+    def wait_s(self, now: float, spare: int = 0) -> float:
+        """Return how long a message would have to wait, if it shall leave room for `spare` others."""
+        return max(0.0, self._next - self._burst_s + min(spare * self._every, self._burst_s) - now)
 
     def take(self, now: float) -> float:
         """Take a turn and return how long to wait for it."""
@@ -115,7 +123,7 @@ class FloodGate(BaseRateLimiter[Urgency]):
         data: dict[str, Any],
         rate_limit_args: Urgency | None,
     ) -> Result:
-        """Make a call in its turn. Raises `RetryAfter` when that would take longer than the call may wait."""
+        """Make a call in its turn. Raises `RetryAfter` (or `Busy`) when that would take longer than it may wait."""
         patience = 0.0 if rate_limit_args == NEVER_WAIT else PATIENCE_S
         chat = _chat_of(data)
         speaks = self._paced and chat is not None and endpoint not in _QUIET and endpoint.startswith(("send", "edit"))
@@ -136,9 +144,9 @@ class FloodGate(BaseRateLimiter[Urgency]):
     async def _turn(self, chat: int, patience: float) -> None:
         paces = [self._chats[chat], *([self._groups[chat]] if chat < 0 else ())]
         now = self._now()
-        longest = max(pace.wait_s(now) for pace in (*paces, self._overall))
+        longest = max(pace.wait_s(now, 0 if patience else SPARE) for pace in (*paces, self._overall))
         if longest > patience:
-            raise RetryAfter(timedelta(seconds=math.ceil(longest)))
+            raise Busy(timedelta(seconds=math.ceil(longest)))
         if (wait := max(pace.take(now) for pace in paces)) > 0:
             await self._sleep(wait)
         # Not before the chat's own turn: a place among all messages that is taken early would be used late.

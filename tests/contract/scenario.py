@@ -58,7 +58,10 @@ class Seen:
 class Driver(Protocol):
     """A platform's fake service, as the people on it use it. Ids are opaque; every act returns once it is sent."""
 
-    platform: Platform
+    @property
+    def platform(self) -> Platform:
+        """The platform's name."""
+        ...
 
     # --- the bot --------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bot.config import Config
 from bot.desk import Desk
@@ -15,9 +16,11 @@ from engine.errors import Transient
 from engine.policy import Policy
 from engine.queue import Queue
 from tests.contract.engine import ScriptedEngine
-from tests.contract.scenario import PATIENCE_S, Driver, Person, Room
+from tests.contract.scenario import PATIENCE_S, Driver, Person, Room, Seen
 from tests.fakes.clock import FakeClock
 
+_GLANCE_S = 0.2
+"""Between two looks while minutes go by on the clock of the stage."""
 _AGAIN_S = 0.05
 """The pause before an adapter is started anew; the program itself waits longer."""
 
@@ -125,6 +128,13 @@ class Stage:
         self.clock.advance(seconds)
         self.desk.queue.answers(self.driver.platform).set()
         self.desk.queue.work.set()
+
+    async def as_time_passes(self, wait: Coroutine[Any, Any, Seen], step_s: float = 67.0) -> Seen:
+        """Wait for something while minutes go by."""
+        waiting = asyncio.create_task(wait)
+        while not (await asyncio.wait([waiting], timeout=_GLANCE_S))[0]:
+            await self.pass_time(step_s)
+        return await waiting
 
     async def close(self) -> None:
         """End what still runs."""
