@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         help="write {}–{} stories, keep one (default: as configured; fragments 1)".format(*CANDIDATES),
     )
     story.add_argument("--title", metavar="T", help="title of the story")
+    story.add_argument("--then-compose", action="store_true", help="compose from the story too, and tell the drift")
 
     compose = commands.add_parser("compose", parents=[common, made], help="story in, music out")
     compose.add_argument("text", nargs="?", metavar="TEXT", help="the story; - reads it from stdin")
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
         "--seconds", type=float, default=60.0, metavar="N", help="length: {:g}–{:g} (default 60)".format(*SECONDS)
     )
     compose.add_argument("--format", default="ogg", metavar="F", help="ogg (default), mp3, wav or flac")
+    compose.add_argument("--then-story", action="store_true", help="tell the music's story too, and tell the drift")
 
     emotion = commands.add_parser("emotion", parents=[common], help="the emotion of music or text in numbers")
     emotion.add_argument("sources", nargs="*", metavar="SOURCE", help="audio files, folders or http(s) links")
@@ -72,6 +74,13 @@ def parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", parents=[common], help="the bots and the engine")
     run.add_argument("--until-idle", action="store_true", help="finish what is in the store, then end")
+
+    stats = commands.add_parser("stats", parents=[common], help="what people's votes say")
+    shape = stats.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print JSON on stdout")
+    shape.add_argument("--csv", type=Path, metavar="F", help="write all answers to a table; people are hashes")
+    stats.add_argument("--plots", type=Path, metavar="DIR", help="draw the pictures there")
+    stats.add_argument("--consented", action="store_true", help="only what people agreed to have learned from")
 
     doctor = commands.add_parser("doctor", parents=[common], help="check this installation")
     doctor.add_argument("--no-jobs", action="store_true", help="only look, run nothing")

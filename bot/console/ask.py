@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console as Screen
@@ -16,7 +16,8 @@ from bot.console.progress import Bars
 from bot.console.sources import Place
 from bot.deliver import deliver_forever
 from bot.replies import say
-from engine.jobs import Answer, Language, Request
+from engine.errors import UserError
+from engine.jobs import Answer, Job, Language, Request, Result
 from engine.policy import Policy
 from engine.service import running
 from engine.settings import EngineSettings
@@ -32,12 +33,14 @@ class Wish:
     request: Request
     label: str
     place: Place
+    then: Callable[[Result], Wish] | None = None
+    """What to wish for with the result in hand; a `UserError` that it raises is the answer."""
 
 
 async def ask(
     wishes: Sequence[Wish], settings: EngineSettings, store: Path | None, screen: Screen, language: Language
-) -> list[Answer]:
-    """Return the answer to each wish, in order; they are worked on side by side.
+) -> list[tuple[Answer, ...]]:
+    """Return the answers to each wish, in order: its own, and those to what followed. All are worked on side by side.
 
     Raises `UserError` when the engine cannot start. When interrupted, the jobs are cancelled.
     """
@@ -48,8 +51,22 @@ async def ask(
         async with running(settings, store, policy=OWN_MACHINE) as service:
             loading.close()
             jobs = [await service.queue.submit(wish.request, asker_for(wish.place)) for wish in wishes]
-            labels = {job.id: wish.label for job, wish in zip(jobs, wishes, strict=True)}
-            bars = Bars(screen, language, labels)
+            bars = Bars(screen, language)
+
+            async def follow(job: Job, wish: Wish) -> tuple[Answer, ...]:
+                bars.add(job.id, wish.label)
+                answer = await platform.answer(job.id)
+                bars.done(job.id, failed=answer.result is None)
+                if wish.then is None or answer.result is None:
+                    return (answer,)
+                try:
+                    following = wish.then(answer.result)
+                except UserError as error:
+                    return answer, _refused(answer, error)
+                job = await service.queue.submit(following.request, asker_for(following.place))
+                jobs.append(job)
+                return answer, *await follow(job, following)
+
             # A group: if delivery itself fails, nobody waits for an answer that will never come.
             async with asyncio.TaskGroup() as group:
                 background = [
@@ -57,11 +74,7 @@ async def ask(
                     group.create_task(bars.follow(service.queue)),
                 ]
                 try:
-                    answers = []
-                    for job in jobs:
-                        answer = await platform.answer(job.id)
-                        bars.done(job.id, failed=answer.result is None)
-                        answers.append(answer)
+                    answers = await asyncio.gather(*map(follow, tuple(jobs), wishes))
                 except asyncio.CancelledError:
                     for job in jobs:
                         await service.queue.cancel(job.id)
@@ -70,3 +83,9 @@ async def ask(
                     for task in background:
                         task.cancel()
             return answers
+
+
+def _refused(answer: Answer, error: UserError) -> Answer:
+    return replace(
+        answer, result=None, folder=None, error_code=error.code, error_message=error.message, fault=error.fault
+    )

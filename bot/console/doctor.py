@@ -124,7 +124,7 @@ def _jobs(wishes: Mapping[str, Wish], settings: EngineSettings) -> Iterator[Find
     except TuneTaleError as error:
         yield Finding(False, f"the engine cannot start: {error.message}")
         return
-    for name, answer in zip(wishes, answers, strict=True):
+    for name, (answer, *_) in zip(wishes, answers, strict=True):
         if answer.result is None:
             yield Finding(False, f"{name}: {answer.error_message}")
         else:

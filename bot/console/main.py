@@ -16,9 +16,11 @@ from bot.console.ask import Wish, ask
 from bot.console.backup import backup_command, restore_command
 from bot.console.doctor import examine
 from bot.console.run import run_command
-from bot.console.show import answer_json, error_json, show, write_csv
+from bot.console.show import answer_json, error_json, show, show_hops, write_csv
 from bot.console.sources import Place, check_file, check_writable, expand, places, stem_of
+from bot.console.stats import stats_command
 from bot.replies import say
+from bot.round_trip import compose_back, hops, tell_back, trip_json
 from bot.wishes import (
     compose_request,
     emotion_request,
@@ -28,7 +30,7 @@ from bot.wishes import (
     text_emotion_request,
 )
 from engine.errors import UserError
-from engine.jobs import Answer, Language, Request, Source
+from engine.jobs import Answer, ComposeResult, Language, Request, Result, Source, StoryResult
 
 OK, OUR_FAULT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
@@ -52,6 +54,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return _emotion(arguments, config)
         case "run":
             return run_command(arguments, config)
+        case "stats":
+            return stats_command(arguments, config, screen_out(), screen_language())
         case "backup":
             return backup_command(arguments, config, screen_out(), screen_language())
         case "restore":
@@ -123,7 +127,24 @@ def _compose(arguments: argparse.Namespace, config: Config) -> int:
     )
     place = places([stem], arguments.out)[0]
     check_writable(place.folder)
-    return _finish(arguments, config, [stem], [Wish(request, stem, place)], {})
+    return _finish(arguments, config, [stem], [Wish(request, stem, place, _then(arguments, config, stem, place))], {})
+
+
+def _then(arguments: argparse.Namespace, config: Config, label: str, place: Place) -> Callable[[Result], Wish] | None:
+    """Return what follows a result on a round trip; its files go into a sub-folder."""
+
+    def wish(result: Result) -> Wish:
+        match result:
+            case StoryResult():
+                return Wish(compose_back(result, config.engine.text), label, inside(result.seed, "then-music"))
+            case ComposeResult():
+                return Wish(tell_back(result), label, inside(result.seed, "then-story"))
+        raise AssertionError("only stories and music have a way back")
+
+    def inside(seed: int, name: str) -> Place:
+        return Place(place.resolve(seed) / name, None)
+
+    return wish if getattr(arguments, "then_compose", False) or getattr(arguments, "then_story", False) else None
 
 
 def _sources(
@@ -140,7 +161,8 @@ def _sources(
         try:
             source = source_of(name)
             check_file(source)
-            wishes.append(Wish(request(source), Path(name).name, place))
+            label = Path(name).name
+            wishes.append(Wish(request(source), label, place, _then(arguments, config, label, place)))
         except UserError as error:
             refused[i] = error
     if wishes and hasattr(arguments, "out"):
@@ -157,7 +179,7 @@ def _finish(
 ) -> int:
     """Run the wishes, print every answer in the order of `names`, and return the exit code."""
     screen, language = screen_err(), screen_language()
-    answered: list[Answer] = []
+    answered: list[tuple[Answer, ...]] = []
     if wishes:
         answered = asyncio.run(ask(wishes, config.engine, arguments.store, screen, language))
     answers = iter(answered)
@@ -168,25 +190,50 @@ def _finish(
             _complain(screen, arguments, name, prefix, refused[i].code, refused[i].message)
             code = BAD_INPUT
             continue
-        answer = next(answers)
-        if answer.result is None:
-            message = answer.error_message or ""
-            if answer.incident is not None:
-                message = f"{message} {say(language, 'error.incident', incident=answer.incident)}"
-            _complain(screen, arguments, name, prefix, answer.error_code or "error", message)
-            code = max(code, BAD_INPUT if answer.fault == "asker" else OUR_FAULT)
-        elif arguments.json:
-            print(answer_json(answer, name), flush=True)  # noqa: T201
-        elif getattr(arguments, "csv", False):
-            write_csv(answer.result, sys.stdout, by_line=arguments.lines)
-        else:
-            show(answer.result, screen_out(), language)
+        answer, *then = next(answers)
+        for failed in (each for each in (answer, *then) if each.result is None):
+            message = failed.error_message or ""
+            if failed.incident is not None:
+                message = f"{message} {say(language, 'error.incident', incident=failed.incident)}"
+            _complain(screen, arguments, name, prefix, failed.error_code or "error", message, told=failed is not answer)
+            code = max(code, BAD_INPUT if failed.fault == "asker" else OUR_FAULT)
+        if answer.result is not None:
+            _print(arguments, answer, then, name, language)
     return code
 
 
-def _complain(screen: Screen, arguments: argparse.Namespace, name: str, prefix: str, code: str, message: str) -> None:
+def _print(
+    arguments: argparse.Namespace, answer: Answer, then: Sequence[Answer], name: str, language: Language
+) -> None:
+    result = answer.result
+    assert result is not None
+    if arguments.json and then and isinstance(result, StoryResult | ComposeResult):
+        print(trip_json(result, then[0]), flush=True)  # noqa: T201
+    elif arguments.json:
+        print(answer_json(answer, name), flush=True)  # noqa: T201
+    elif getattr(arguments, "csv", False):
+        write_csv(result, sys.stdout, by_line=arguments.lines)
+    else:
+        show(result, screen_out(), language)
+        for second in (each.result for each in then if each.result is not None):
+            show(second, screen_out(), language)
+            if isinstance(result, StoryResult | ComposeResult) and isinstance(second, StoryResult | ComposeResult):
+                show_hops(hops(result, second), screen_out(), language)
+
+
+def _complain(
+    screen: Screen,
+    arguments: argparse.Namespace,
+    name: str,
+    prefix: str,
+    code: str,
+    message: str,
+    *,
+    told: bool = False,
+) -> None:
+    """Say what went wrong on the screen; and as a document, unless it is `told` within another one."""
     screen.print(f"{prefix}{message}", markup=False, soft_wrap=True, style="red")
-    if arguments.json:
+    if arguments.json and not told:
         print(error_json(name, code, message), flush=True)  # noqa: T201
 
 

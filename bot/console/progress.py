@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from rich.console import Console as Screen
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -22,7 +21,7 @@ STAGE_SHARE = {stage: i / len(STAGES) for i, stage in enumerate(STAGES)}
 class Bars:
     """One bar per job; `follow` runs until cancelled."""
 
-    def __init__(self, screen: Screen, language: Language, labels: Mapping[int, str]) -> None:
+    def __init__(self, screen: Screen, language: Language) -> None:
         self._language = language
         self._bars = Progress(
             SpinnerColumn(),
@@ -34,10 +33,12 @@ class Bars:
             transient=True,
             disable=not screen.is_terminal,  # a log is no place for bars
         )
-        self._tasks: dict[int, TaskID] = {
-            job_id: self._bars.add_task(say(language, "stage.start"), total=1.0, label=label)
-            for job_id, label in labels.items()
-        }
+        self._tasks: dict[int, TaskID] = {}
+
+    def add(self, job_id: int, label: str) -> None:
+        """Show a bar for a job, also while others run."""
+        start = say(self._language, "stage.start")
+        self._tasks[job_id] = self._bars.add_task(start, total=1.0, label=label)
 
     async def follow(self, queue: Queue) -> None:
         """Show where each job stands until cancelled."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.replies import say
+from bot.round_trip import Hop
 from engine.jobs import (
     Alignment,
     Answer,
@@ -54,6 +55,14 @@ def error_json(source: str, code: str, message: str) -> str:
     """Return the error document for one source."""
     document = {"kind": "error", "source": source, "code": code, "message": message}
     return json.dumps(document, ensure_ascii=False)
+
+
+def show_hops(trip: Iterable[Hop], screen: Screen, language: Language) -> None:
+    """Say how far the feeling went with each step of a round trip."""
+    for hop in trip:
+        sides = {"start": say(language, f"result.{hop.start}"), "end": say(language, f"result.{hop.end}")}
+        numbers = {"distance": f"{hop.distance:.2f}", "drift": f"{hop.drift:.2f}"}
+        screen.print(Text(say(language, "result.hop", **sides, **numbers)))
 
 
 def write_csv(result: Result, out: TextIO, *, by_line: bool = False) -> None:

@@ -26,9 +26,11 @@ class Standing:
 async def shown(*, terminal: bool) -> str:
     out = io.StringIO()
     screen = Screen(file=out, force_terminal=terminal, width=100, color_system=None)
-    bars, queue = Bars(screen, "en", {1: "storm.txt", 2: "calm.txt"}), Standing()
+    bars, queue = Bars(screen, "en"), Standing()
+    bars.add(1, "storm.txt")
     follower = asyncio.create_task(bars.follow(queue))  # type: ignore[arg-type]
     await queue.asked.wait()
+    bars.add(2, "calm.txt")
     bars.done(2, failed=True)
     follower.cancel()
     await asyncio.gather(follower, return_exceptions=True)

@@ -163,3 +163,21 @@ def test_the_doctor_finds_this_installation_well(terminal: Terminal) -> None:
     assert "music to story works" in outcome.out
     assert "story to music works" in outcome.out
     assert "wrong" not in outcome.out
+
+
+def test_a_round_trip_gives_both_results_and_the_drift(terminal: Terminal) -> None:
+    source = write_piece(terminal.folder / "song.wav", 12)
+    outcome = terminal.run("story", str(source), "--then-compose", "--out", "trip", "--json")
+    assert outcome.code == 0, outcome
+    document = json.loads(outcome.out)
+    assert (document["kind"], document["then"]["kind"]) == ("story", "music")
+    assert [hop["distance"] for hop in document["hops"]] == [
+        document["alignment"]["distance"],
+        document["then"]["alignment"]["distance"],
+    ]
+    assert Path(document["then"]["files"]["audio"]).is_relative_to(terminal.folder / "trip" / "then-music")
+    outcome = terminal.run("compose", TALE, "--seconds", "12", "--then-story", "--out", "back")
+    assert outcome.code == 0, outcome
+    assert "From story to music: " in outcome.out
+    assert "From music to story: " in outcome.out
+    assert (terminal.folder / "back" / "then-story" / "story.txt").read_text()
