@@ -17,8 +17,8 @@ _JOB = (
 BY_ID = _JOB + "job.id = ?"
 # The running job of a lease.
 BY_LEASE = _JOB + "job.lease = ?"
-# The live job that was asked for with the same key.
-BY_DEDUPE = _JOB + "job.dedupe = ? AND job.state IN ('queued', 'running')"
+# The job that was asked for with the same key.
+BY_DEDUPE = _JOB + "job.dedupe = ?"
 # A new job.
 ADD = (
     "INSERT INTO job (kind, version, args, person_id, chat_id, reply_to, dedupe, run_after, created, asked_turn)"
@@ -142,7 +142,7 @@ def by_lease(conn: sqlite3.Connection, lease: str) -> JobRow | None:
 
 
 def by_dedupe(conn: sqlite3.Connection, dedupe: str) -> JobRow | None:
-    """Return the queued or running job that was asked for with this key."""
+    """Return the job that was asked for with this key, over or not."""
     return _one(conn, BY_DEDUPE, dedupe)
 
 
@@ -158,7 +158,7 @@ def add(
     dedupe: str | None,
     now: float,
 ) -> JobRow:
-    """Add a queued job. A second live one with the same `dedupe` is refused by the table."""
+    """Add a queued job. A second one with the same `dedupe` is refused by the table."""
     values = (kind, version, args, person_id, chat_id, reply_to, dedupe, now, now)
     row = _one(conn, BY_ID, conn.execute(ADD, values).lastrowid)
     assert row is not None

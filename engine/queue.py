@@ -88,7 +88,7 @@ class Queue:
     async def submit(
         self, request: Request, asker: Asker, *, dedupe: str | None = None, policy: Policy | None = None
     ) -> Job:
-        """Accept a request: when this returns, it is on the disk. A live job with the same `dedupe` is it already.
+        """Accept a request: when this returns, it is on the disk. A job with the same `dedupe` is it already.
 
         `dedupe` is the platform's id of what the person did (an interaction, an update); `policy` holds the quotas of
         the place where it was done. Raises `UserError` with the numbers when the person, the chat or the queue has too

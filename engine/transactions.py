@@ -61,9 +61,9 @@ class Terms:
 def accept(
     conn: sqlite3.Connection, terms: Terms, kind: str, args: str, asker: Asker, dedupe: str | None, now: float
 ) -> JobRow:
-    """Add a job, or return the live one with the same `dedupe`; raises `UserError` when a quota is full."""
-    if dedupe is not None and (live := jobs.by_dedupe(conn, dedupe)) is not None:
-        return live
+    """Add a job, or return the one with the same `dedupe`, over or not; raises `UserError` when a quota is full."""
+    if dedupe is not None and (known := jobs.by_dedupe(conn, dedupe)) is not None:
+        return known
     person_id = people.person_id(conn, asker.platform, asker.person, now)
     chat_id = people.chat_id(conn, asker.platform, asker.chat, now)
     refusal = decide.refusal(terms.policy, jobs.waiting(conn, person_id, chat_id, terms.policy.quota))

@@ -54,7 +54,7 @@ CREATE TABLE job (
     CHECK (state <> 'dead' OR (error_code IS NOT NULL AND error_message IS NOT NULL AND fault IS NOT NULL))
 ) STRICT;
 
-CREATE UNIQUE INDEX job_dedupe ON job (dedupe) WHERE dedupe IS NOT NULL AND state IN ('queued', 'running');
+CREATE UNIQUE INDEX job_dedupe ON job (dedupe) WHERE dedupe IS NOT NULL;
 CREATE UNIQUE INDEX job_lease ON job (lease) WHERE lease IS NOT NULL;
 -- Small whatever has finished. They begin with the state so that a query can be answered from the index alone.
 CREATE INDEX job_lane ON job (state, person_id, kind, run_after, id) WHERE state = 'queued';

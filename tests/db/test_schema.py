@@ -65,11 +65,12 @@ def test_impossible_jobs(conn: sqlite3.Connection, change: dict[str, object]) ->
         insert(conn, "job", JOB | change)
 
 
-def test_two_live_jobs_never_share_a_dedupe_key(conn: sqlite3.Connection) -> None:
-    insert(conn, "job", JOB | {"dedupe": "k"} | DONE)
-    insert(conn, "job", JOB | {"dedupe": "k"})
+@pytest.mark.parametrize("state", [{}, RUNNING, DONE], ids=["queued", "running", "done"])
+def test_two_jobs_never_share_a_dedupe_key(conn: sqlite3.Connection, state: dict[str, object]) -> None:
+    insert(conn, "job", JOB | {"dedupe": "k"} | state)
+    insert(conn, "job", JOB | {"dedupe": "other"})
     with pytest.raises(sqlite3.IntegrityError):
-        insert(conn, "job", JOB | {"dedupe": "k"} | RUNNING)
+        insert(conn, "job", JOB | {"dedupe": "k"})
 
 
 def test_a_job_has_one_answer(conn: sqlite3.Connection) -> None:
