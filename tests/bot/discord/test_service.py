@@ -35,6 +35,7 @@ async def test_a_wrong_token_ends_with_a_sentence(server: Server, desk: Desk) ->
 async def test_a_revoked_token_ends_with_a_sentence(server: Server, desk: Desk) -> None:
     client = TuneTaleClient(desk, guild_ready_s=0.01)
     serving = asyncio.create_task(serve(SecretStr(TOKEN), desk, asyncio.Event(), client=client))
+    await asyncio.sleep(0)  # it begins
     async with asyncio.timeout(PATIENCE_S):
         await client.wait_until_ready()
         await server.gateway.close(AUTHENTICATION_FAILED)

@@ -29,14 +29,8 @@ def application(server: Server) -> web.Application:
     for method, path, name, major, handle, bot in (
         ("GET", "/users/@me", "me", "", rest.me, True),
         ("GET", "/oauth2/applications/@me", "application", "", rest.about, True),
-        (
-            "PUT",
-            "/applications/{application}/guilds/{guild}/commands",
-            "register commands",
-            "guild",
-            rest.register,
-            True,
-        ),
+        ("PUT", APP + "/commands", "register commands", "", rest.register, True),
+        ("PUT", APP + "/guilds/{guild}/commands", "register commands", "guild", rest.register, True),
         ("POST", "/interactions/{id}/{token}/callback", "callback", "token", rest.callback, False),
         ("POST", HOOK, "webhook", "token", rest.follow_up, False),
         ("GET", HOOK + "/messages/{name}", "webhook", "token", rest.get_answer, False),
@@ -251,7 +245,7 @@ class Rest:
         found = self._world.files.get(int(request.match_info["file"]))
         if found is None:
             return web.Response(status=404, text="This content is no longer available.")
-        return web.Response(body=found.data, content_type=found.content_type or "application/octet-stream")
+        return web.Response(body=found.data, headers={"Content-Type": found.content_type or "application/octet-stream"})
 
 
 def _needs(body: Outgoing, uploads: Uploads) -> list[str]:

@@ -191,6 +191,9 @@ class Server:
         except UnknownField as error:
             self.violations.append(f"{request.method} {request.path}: unknown field {error}")
             return reply({"message": "Invalid Form Body", "code": 50035}, 400, headers), 0
+        except Exception as error:
+            self.violations.append(f"{request.method} {request.path}: the fake broke: {error!r}")
+            raise
         response.headers.update(headers)
         return response, 0
 
