@@ -1,7 +1,16 @@
-import pytest
+from typing import get_args
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.card import ALT_LIMIT, Card, card_alt_text
 from engine.course import describe_course, time_phrase
 from engine.emotion.curve import Beat
+from engine.emotion.words import Words
+from engine.jobs import Language
+
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
 def _beats(*parts: tuple[float, float, float, str]) -> list[Beat]:
@@ -75,3 +84,34 @@ def test_only_the_largest_turns_are_told_in_order() -> None:
 def test_times_are_said_as_people_say_them(seconds: float, english: str, chinese: str) -> None:
     assert time_phrase(seconds, "en") == english
     assert time_phrase(seconds, "zh-TW") == chinese
+
+
+_TERMS = ["tense", "relaxed", "triumphant", "pain", "hate", "quiet", "happy", "sad", "modest", "excited"]
+_COURSES = st.lists(
+    st.tuples(st.floats(0.5, 200), st.floats(-1, 1), st.floats(-1, 1), st.sampled_from(_TERMS)), min_size=1, max_size=10
+)
+
+
+@given(_COURSES)
+def test_any_course_is_one_plain_sentence(parts: list[tuple[float, float, float, str]]) -> None:
+    beats, words = _beats(*parts), Words.load()
+    for language in LANGUAGES:
+        turn = "after " if language == "en" else "約 "
+        text = describe_course(beats, language)
+        assert words.phrase(beats[0].word, language) in text
+        assert text.endswith(("from beginning to end", words.phrase(beats[-1].word, language)))
+        assert text.count(turn) <= 2
+        assert not any(mark in text for mark in (".", "。", "{", "}", ",,", "，，", "  "))
+
+
+@given(_COURSES, st.text(max_size=200))
+def test_the_alt_text_tells_the_course_and_is_not_too_long(
+    parts: list[tuple[float, float, float, str]], title: str
+) -> None:
+    beats = tuple(_beats(*parts))
+    answer = tuple((beat.valence, beat.arousal) for beat in beats)
+    for language in LANGUAGES:
+        card = Card(title, "", beats, answer, language, "story")
+        text = card_alt_text(card)
+        assert describe_course(beats, language) in text
+        assert len(text) <= ALT_LIMIT

@@ -112,3 +112,62 @@ def test_any_story_keeps_order_text_and_time(story: list[str], lengths: list[flo
     assert all(cue.end_s <= max(ends[-1], needed) + 1 for cue in cues)
     letters = "".join("".join(cue.text.split()) for cue in cues)
     assert letters == "".join("".join(paragraph.split()) for paragraph in story)
+
+
+SPEED: dict[Language, float] = {"en": 17.0, "zh-TW": 9.0}
+ROUNDING_S = 0.001
+"""Times are written in milliseconds."""
+WORDS: dict[Language, str] = {"en": "abc de, fgh. ij! k", "zh-TW": "海浪，燈塔。船！家"}
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> tuple[list[str], list[Beat], Language]:
+    """Paragraphs and beats, from far too short to far too long."""
+    language: Language = draw(st.sampled_from(["en", "zh-TW"]))
+    count = draw(st.integers(1, 10))
+    text = st.text(st.sampled_from(WORDS[language]), min_size=1, max_size=400)
+    story = draw(st.lists(text, min_size=count, max_size=count))
+    lengths = draw(st.lists(st.floats(0.25, 90), min_size=count, max_size=count))
+    return story, _beats(*[sum(lengths[: i + 1]) for i in range(count)]), language
+
+
+def _shown(text: str) -> int:
+    return len(" ".join(text.split()))
+
+
+@given(readings())
+def test_nobody_has_to_read_faster_than_people_can(reading: tuple[list[str], list[Beat], Language]) -> None:
+    story, beats, language = reading
+    for cue in pace(story, beats, beats[-1].end_s, language):
+        # A line break is read as nothing: it stands where a space was, or between two Chinese characters.
+        length = len(cue.text.replace("\n", ""))
+        assert length <= SPEED[language] * (cue.end_s - cue.start_s + ROUNDING_S), cue
+
+
+@given(readings())
+def test_the_text_ends_with_the_music_unless_it_says_so(reading: tuple[list[str], list[Beat], Language]) -> None:
+    story, beats, language = reading
+    end_s = beats[-1].end_s
+    cues = pace(story, beats, end_s, language)
+    text = readalong(story, beats, end_s, language)
+    needed = sum(map(_shown, story)) / SPEED[language]
+    if needed < end_s - 1:
+        assert all(cue.end_s <= end_s + ROUNDING_S for cue in cues)
+        assert "NOTE" not in text
+    assert ("NOTE" in text) == any(cue.end_s > end_s + ROUNDING_S / 2 for cue in cues)
+    assert all(0 <= cue.start_s < cue.end_s for cue in cues)
+
+
+@given(readings())
+def test_a_paragraph_that_fits_its_beat_begins_and_ends_with_it(
+    reading: tuple[list[str], list[Beat], Language],
+) -> None:
+    story, beats, language = reading
+    if any(
+        _shown(text) / SPEED[language] > beat.end_s - beat.start_s - 0.5
+        for text, beat in zip(story, beats, strict=True)
+    ):
+        return
+    borders = {round(cue.start_s, 3) for cue in pace(story, beats, beats[-1].end_s, language)}
+    worded = [beat for text, beat in zip(story, beats, strict=True) if text.strip()]
+    assert {round(beat.start_s, 3) for beat in worded} <= borders
