@@ -41,9 +41,9 @@ OVERRUN_COST = 40.0
 """Weight of what the whole story's relative error exceeds TOLERANCE by."""
 TOLERANCE = 0.08
 """Relative error in length that nobody minds."""
-VARIETY = 1.1
+VARIETY = 1.5
 """Largest seeded disadvantage of a fragment; what makes two seeds tell two stories."""
-IN_MIND = 0.4
+IN_MIND = 0.5
 """Share of the colour fragments that a story has in mind; the others come only for want of these (FAR_FETCHED). Keeps
 what fits almost everywhere from coming almost everywhere."""
 FAR_FETCHED = 3.0
