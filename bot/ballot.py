@@ -214,9 +214,10 @@ def set_published(conn: Connection, visit: Visit, pair_id: int | None, on: bool,
 
 def _check_campaign(conn: Connection, campaign: campaigns.CampaignRow, person_id: int) -> None:
     rated = campaigns.rated(conn, campaign.id)
-    if rated.get(person_id, 0) >= campaign.each:
+    each = min(campaign.each, len(campaigns.votes(conn, campaign.id)))
+    if rated.get(person_id, 0) >= each:
         raise UserError("You have rated everything in this listening test. Thank you!", code="campaign_done")
-    complete = sum(1 for count in rated.values() if count >= campaign.each)
+    complete = sum(1 for count in rated.values() if count >= each)
     if person_id not in rated and complete >= campaign.raters:
         raise UserError("This listening test has all the people it needs. Thank you!", code="campaign_full")
 

@@ -111,10 +111,10 @@ CREATE TABLE deal (
 CREATE UNIQUE INDEX deal_one ON deal (person_id) WHERE state = 'open';
 CREATE INDEX deal_open ON deal (state, expires) WHERE state = 'open';
 CREATE INDEX deal_person ON deal (person_id, state, answered);
-CREATE INDEX deal_pair ON deal (pair_id, state);
+CREATE INDEX deal_pair ON deal (pair_id, state, condition);
 CREATE INDEX deal_story ON deal (story_id);
 CREATE INDEX deal_scope ON deal (scope_id);
-CREATE INDEX deal_campaign ON deal (campaign_id, state) WHERE campaign_id IS NOT NULL;
+CREATE INDEX deal_campaign ON deal (campaign_id, pair_id, condition, state) WHERE campaign_id IS NOT NULL;
 
 -- A pair that its maker lets everybody hear. What forgetme does: goes with the pair.
 CREATE TABLE publication (
