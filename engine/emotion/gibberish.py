@@ -209,7 +209,7 @@ def standardised(
 def read_statistics(path: Path, language: Language) -> Statistics:
     """Read what `write_statistics` wrote. Raises `UserError` where it is missing, damaged or of another version."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             version = int(data["format"])
             if version != FORMAT:
                 raise UserError(

@@ -37,6 +37,7 @@ from engine.emotion.gibberish import (
     tokens,
     word_class,
 )
+from engine.errors import UserError
 from engine.jobs import Language
 from engine.training.gibberish_data import Corpus, corrupt, excerpts, read_chinese, read_english
 
@@ -126,11 +127,12 @@ def train(corpus: Corpus, language: Language, seed: int) -> Statistics:
     cut = max(1, round(_COUNTED * len(corpus)))
     known = count([text for i in order[:cut] for text in corpus[i]], language)
     sound = [text for i in order[cut:] for text in excerpts(corpus[i], language, rng)]
-    return fit(
-        known,
-        sound,
-        {fault: [corrupt(text, fault, language, known.vocabulary, rng) for text in sound] for fault in FAULTS},
-    )
+    if not sound:
+        raise UserError(f"There is too little text of language {language} to learn from.", code="bad_data")
+    faulty: dict[str, Sequence[str]] = {
+        fault: [corrupt(text, fault, language, known.vocabulary, rng) for text in sound] for fault in FAULTS
+    }
+    return fit(known, sound, faulty)
 
 
 def write_statistics(path: Path, known: Statistics) -> None:
