@@ -58,7 +58,7 @@ CREATE TABLE vote_event (
     at        REAL NOT NULL
 ) STRICT;
 
-CREATE INDEX vote_event_person ON vote_event (person_id, at);
+CREATE INDEX vote_event_person ON vote_event (person_id, at, via);
 CREATE INDEX vote_event_pair ON vote_event (pair_id);
 
 -- A listening test of chosen pairs. What forgetme does: forgets who began it.
