@@ -7,13 +7,14 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench chaos clean
 
 help:
 	@echo "make setup   install into $(VENV)   (TORCH_INDEX=URL chooses another index for torch)"
 	@echo "make demo    music to story, and story to music, on the examples"
 	@echo "make test    the whole test suite"
 	@echo "make lint    ruff and mypy"
+	@echo "make chaos   a thousand kills at random moments (about ten minutes)"
 	@echo "make bench   the benchmarks, as printed in docs/benchmarks.md"
 
 setup: $(READY)
@@ -43,6 +44,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+chaos: setup
+	CHAOS_KILLS=1000 $(BIN)/python -m pytest tests/chaos --log-cli-level INFO
 
 clean:
 	rm -rf $(VENV) build *.egg-info tunetale-out demo-out

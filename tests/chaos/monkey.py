@@ -1,0 +1,145 @@
+"""The platform that the town serves, and the one that kills it: at random moments, all of them seeded.
+
+Updates come as long as kills are left, and again until they are confirmed. A message is accepted when it arrives; with
+`nonces` the platform shows the same nonce once, as Discord does, without it shows each that it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+OPEN = 6
+"""Updates without a message that the platform allows itself."""
+KILL_SHARE = 0.2
+"""How likely a kill is at each thing that happens."""
+STOP_SHARE = 0.04
+"""Share of kills that stop a worker for longer than its lease instead."""
+MAIN_SHARE = 0.1
+"""Share of kills that hit the whole program."""
+
+
+@dataclass
+class Chaos:
+    """What has happened."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    updates: int = 0
+    confirmed: int = 0
+    accepted: list[tuple[str, str, str]] = field(default_factory=list)
+    """(update, nonce, kind) of every message that the platform took."""
+
+    @property
+    def doubled(self) -> int:
+        """How many messages too many a platform without nonces shows."""
+        return len(self.accepted) - len({update for update, _, _ in self.accepted})
+
+    def messages(self, nonces: bool) -> Counter[str]:
+        """Return how many messages a person sees, by update."""
+        shown = {(update, nonce if nonces else str(i)) for i, (update, nonce, _) in enumerate(self.accepted)}
+        return Counter(update for update, _ in shown)
+
+
+class Monkey:
+    """Serves one town and kills it `kills` times."""
+
+    def __init__(self, address: str, store: Path, kills: int, seed: int) -> None:
+        self.chaos = Chaos()
+        self.town: asyncio.subprocess.Process | None = None
+        self._address, self._store, self._kills = address, store, kills
+        self._random = random.Random(seed)
+        self._waiting: asyncio.Event = asyncio.Event()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left but to finish in peace."""
+        return sum(self.chaos.kills.values()) >= self._kills
+
+    async def run(self) -> None:
+        """Start the town again and again until it has ended by itself."""
+        async with self._serving():
+            while True:
+                self.town = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "tests.chaos.town", str(self._store), self._address,
+                    stderr=asyncio.subprocess.DEVNULL,
+                )  # fmt: skip
+                if await self.town.wait() == 0:
+                    return
+                if self.town.returncode != -signal.SIGKILL:
+                    raise AssertionError(f"the town ended with {self.town.returncode}, which nobody asked for")
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        server = await asyncio.start_unix_server(self._serve, self._address)
+        try:
+            yield
+        finally:
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            message = json.loads(await reader.readline() or b"null")
+            if message is not None:
+                self._maybe_kill(message)
+                writer.write(json.dumps(await self._answer(message)).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    async def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
+        match message["at"]:
+            case "poll":
+                return await self._updates(message["after"])
+            case "send":
+                self.chaos.accepted.append((message["job"], message["nonce"], message["kind"]))
+                self._waiting.set()
+                self._maybe_kill(message)
+                return {"message": len(self.chaos.accepted)}
+            case _:
+                return {}
+
+    async def _updates(self, after: int) -> dict[str, Any]:
+        """Return what is not confirmed; wait while enough is open, as a long poll does."""
+        self.chaos.confirmed = max(self.chaos.confirmed, after)
+        answered = {update for update, _, _ in self.chaos.accepted}
+        while (
+            not self.over and self.chaos.updates - len(answered) >= OPEN and self.chaos.confirmed == self.chaos.updates
+        ):
+            self._waiting.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._waiting.wait(), 1.0)
+            answered = {update for update, _, _ in self.chaos.accepted}
+        if not self.over:
+            self.chaos.updates += max(0, OPEN - (self.chaos.updates - len(answered)))
+        waiting = range(self.chaos.confirmed + 1, self.chaos.updates + 1)
+        return {"updates": list(waiting), "over": self.over and not waiting}
+
+    def _open(self) -> int:
+        return self.chaos.updates - len({update for update, _, _ in self.chaos.accepted})
+
+    def _maybe_kill(self, message: dict[str, Any]) -> None:
+        """Kill the town, or the worker that has just called."""
+        if self.over or self._random.random() > KILL_SHARE:
+            return
+        worker: int | None = message.get("pid")
+        hit_main = self._random.random() < MAIN_SHARE
+        assert self.town is not None
+        if hit_main and self.town.returncode is None:
+            self.town.kill()
+            self.chaos.kills["main"] += 1
+            return
+        if hit_main or worker is None:
+            return
+        stop = self._random.random() < STOP_SHARE
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGSTOP if stop else signal.SIGKILL)
+            self.chaos.kills["stopped" if stop else "worker"] += 1
