@@ -201,9 +201,7 @@ def _load_tokenizer(model: str) -> Any:
 def _load_model(llama: LlamaSettings) -> Any:
     try:
         device = "cpu" if llama.device == "auto" and not torch.cuda.is_available() else llama.device
-        model: Any
-        loaded: dict[str, Any]
-        model, loaded = AutoModelForCausalLM.from_pretrained(
+        both: Any = AutoModelForCausalLM.from_pretrained(
             llama.model,
             dtype=llama.dtype,
             device_map=device,
@@ -212,6 +210,7 @@ def _load_model(llama: LlamaSettings) -> Any:
             local_files_only=True,
             output_loading_info=True,
         )
+        model, loaded = both
         # The library fills what is missing with random numbers, and says so only in its log.
         if lacking := [*loaded["missing_keys"], *loaded["mismatched_keys"]]:
             raise ValueError(f"weights are missing or of another shape, as {lacking[0]}")

@@ -45,18 +45,37 @@ def batching(request: pytest.FixtureRequest) -> Batching:
 Load = Callable[..., LlamaChat]
 
 
+def make(folder: Path, batching: str = "windowed", temperature: float = 0.9, **settings: Any) -> LlamaChat:
+    llama = LlamaSettings(model=str(folder), batching=batching, device="cpu", **settings)  # type: ignore[arg-type]
+    return LlamaChat.load(llama, WritingSettings(temperature=temperature))
+
+
 @pytest.fixture
 def load() -> Iterator[Load]:
-    """Load a model; it is closed after the test."""
+    """Load a model of the test's own; it is closed after the test."""
     chats: list[LlamaChat] = []
 
-    def _load(folder: Path, batching: str = "windowed", temperature: float = 0.9, **settings: Any) -> LlamaChat:
-        llama = LlamaSettings(model=str(folder), batching=batching, device="cpu", **settings)  # type: ignore[arg-type]
-        chats.append(LlamaChat.load(llama, WritingSettings(temperature=temperature)))
+    def _load(*arguments: Any, **settings: Any) -> LlamaChat:
+        chats.append(make(*arguments, **settings))
         return chats[-1]
 
     yield _load
     for chat in chats:
+        chat.close()
+
+
+@pytest.fixture(scope="module")
+def shared(random_folder: Path) -> Iterator[Callable[[str], LlamaChat]]:
+    """A random model for the tests that leave it as it is: loading and ending take a second."""
+    chats: dict[str, LlamaChat] = {}
+
+    def _shared(batching: str) -> LlamaChat:
+        if batching not in chats:
+            chats[batching] = make(random_folder, batching, batch=4)
+        return chats[batching]
+
+    yield _shared
+    for chat in chats.values():
         chat.close()
 
 
@@ -75,15 +94,15 @@ def test_a_model_recites_what_it_knows(reciting_folder: Path, load: Load, batchi
     assert chat.write([ask(), ask("A longer request.", 2)], ignore) == ["".join(PIECES)] * 2
 
 
-def test_both_ways_of_batching_draw_the_same(random_folder: Path, load: Load) -> None:
+def test_both_ways_of_batching_draw_the_same(shared: Load) -> None:
     asks = [ask("Write." * n, seed=n) for n in range(1, 6)]
-    windowed = load(random_folder, "windowed").write(asks, ignore)
+    windowed = shared("windowed").write(asks, ignore)
     assert len(set(windowed)) == 5
-    assert load(random_folder, "continuous").write(asks, ignore) == windowed
+    assert shared("continuous").write(asks, ignore) == windowed
 
 
-def test_a_seed_draws_the_same_alone_and_in_company(random_folder: Path, load: Load, batching: Batching) -> None:
-    chat = load(random_folder, batching, batch=3)
+def test_a_seed_draws_the_same_alone_and_in_company(shared: Load, batching: Batching) -> None:
+    chat = shared(batching)
     alone = chat.write([ask(seed=5)], ignore)[0]
     with ThreadPoolExecutor(4) as threads:
         jobs = [threads.submit(chat.write, [ask("Other.", seed=n), ask(seed=5)], ignore) for n in range(4)]
@@ -99,23 +118,22 @@ def test_temperature_zero_takes_the_likeliest(random_folder: Path, load: Load, b
     assert len(set(chat.write([ask(seed=n) for n in range(3)], ignore))) == 1
 
 
-def test_each_text_has_its_own_length(random_folder: Path, load: Load, batching: Batching) -> None:
-    chat = load(random_folder, batching)
-    long, short = chat.write([ask(tokens=40), ask(tokens=5)], ignore)
+def test_each_text_has_its_own_length(shared: Load, batching: Batching) -> None:
+    long, short = shared(batching).write([ask(tokens=40), ask(tokens=5)], ignore)
     assert long.startswith(short.rstrip("\ufffd"))
     assert len(long) > len(short) > 0
 
 
-def test_progress_is_told(random_folder: Path, load: Load, batching: Batching) -> None:
+def test_progress_is_told(shared: Load, batching: Batching) -> None:
     shares: list[float] = []
-    load(random_folder, batching).write([ask(tokens=300)], shares.append)
+    shared(batching).write([ask(tokens=300)], shares.append)
     assert shares[-1] == 1.0
     assert shares == sorted(shares)
     assert all(0.0 <= share <= 1.0 for share in shares)
 
 
-def test_cancel_lets_go_and_the_next_job_goes_on(random_folder: Path, load: Load, batching: Batching) -> None:
-    chat = load(random_folder, batching)
+def test_cancel_lets_go_and_the_next_job_goes_on(shared: Load, batching: Batching) -> None:
+    chat = shared(batching)
     before = chat.write([ask(seed=9)], ignore)
     begun = threading.Event()
 
@@ -134,11 +152,16 @@ def test_cancel_lets_go_and_the_next_job_goes_on(random_folder: Path, load: Load
 
 @pytest.mark.parametrize("fits", [2, 1])
 def test_the_batch_is_halved_until_it_fits(
-    random_folder: Path, load: Load, batching: Batching, fits: int, caplog: pytest.LogCaptureFixture
+    random_folder: Path,
+    shared: Load,
+    load: Load,
+    batching: Batching,
+    fits: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)
     asks = [ask(seed=n) for n in range(4)]
-    expected = load(random_folder, batching).write(asks, ignore)
+    expected = shared(batching).write(asks, ignore)
     chat = load(random_folder, batching, batch=4)
     limit_memory(chat, fits)
     assert chat.write(asks, ignore) == expected
@@ -244,8 +267,8 @@ def test_a_template_without_a_system_gets_it_with_the_request(
     assert "user<|end_header_id|>\n\nYou write.\n\nWrite." in text
 
 
-def test_a_story_that_does_not_fit_the_context(random_folder: Path, load: Load) -> None:
-    chat = load(random_folder)
+def test_a_story_that_does_not_fit_the_context(shared: Load) -> None:
+    chat = shared("windowed")
     with pytest.raises(UserError, match="takes 8192 tokens; please ask for fewer words") as caught:
         chat.write([ask("a lamp " * 8_000)], ignore)
     assert caught.value.code == "too_long_story"
