@@ -1,9 +1,9 @@
-"""Checks the storyteller's material: slots, twins, duplicates, dead ends, coverage of the plane, and model against tag.
+"""Checks the storyteller's material: slots, twins, echoes, dead ends, coverage of the plane, and model against tag.
 
 Knows the material and its scores; changes nothing. `problems` must be empty before the material ships (a test holds it
 to that); `notes` are for the writer to judge.
 
-Run: `python -m engine.evaluation.fragments [--notes]`.
+Run: `tunetale evaluate fragments [--notes] [--frames]`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.emotion.sentences import split
+from engine.evaluation.near_duplicates import near_duplicates
 from engine.story.library import (
     COLOUR_ROLES,
     DATA,
@@ -37,12 +38,17 @@ from engine.story.library import (
     load_library,
 )
 from engine.story.scores import SCORES, read_scores
+from engine.story.wording import fragment_lengths
 
 LEVELS = ((-1.0, -0.3), (-0.3, 0.3), (0.3, 1.0))
 """Low, middle and high thirds of a tag's axis."""
 QUADRANTS = (("bad", "calm"), ("bad", "wild"), ("good", "calm"), ("good", "wild"))
 MIN_COLOUR = 6
 """Colour fragments that every ninth of the plane must have, so that ten like beats need not repeat one."""
+MAX_BRIEF = 20
+"""Words of a fragment short enough for the shortest stories, which every step of a plot must have."""
+TWIN_RATIO = (0.8, 3.2)
+"""Chinese characters for one English word; outside of it a twin is hardly the same text (median here: 1.5)."""
 MAX_WORDS = 75
 """A fragment is one to three sentences; longer ones leave the planner no room."""
 MIN_SENTENCE = {"en": 20, "zh": 7}
@@ -71,6 +77,8 @@ def check(library: Library, read: NDArray[np.float64] | None = None, banned: dic
     fragments = library.fragments
     problems = [problem for fragment in fragments for problem in _text_problems(fragment, library, banned or {})]
     problems += _duplicates(fragments)
+    problems += _echoes(fragments)
+    problems += _unlike_twins(fragments)
     for frame in library.frames:
         problems += _frame_problems(frame, library)
     coverage = {role: _ninths([f for f in fragments if f.role == role]) for role in ROLES}
@@ -149,21 +157,51 @@ def _duplicates(fragments: Sequence[Fragment]) -> list[str]:
     return found
 
 
+def _echoes(fragments: Sequence[Fragment]) -> Iterator[str]:
+    """Find pairs that a reader could meet in one story, or in the stories of two plots, and would take for one."""
+    for language in ("en", "zh"):
+        texts = [SLOT.sub("" if language == "zh" else " ", getattr(fragment, language)) for fragment in fragments]
+        for i, j, share in near_duplicates(texts):
+            one, other = fragments[i], fragments[j]
+            if one.frame and one.frame == other.frame and one.role == other.role and one.role != "event":
+                continue  # ways to tell the same step: only one of them comes
+            yield f"{other.origin}: says nearly the same as {one.origin} ({share:.0%} of the {language} text)."
+
+
+def _unlike_twins(fragments: Sequence[Fragment]) -> Iterator[str]:
+    low, high = TWIN_RATIO
+    ratios = fragment_lengths(fragments, "zh-TW") / np.maximum(fragment_lengths(fragments, "en"), 1)
+    for fragment, ratio in zip(fragments, ratios, strict=True):
+        if not low <= ratio <= high:
+            yield f"{fragment.origin}: {ratio:.1f} Chinese characters for an English word; is it the same text?"
+
+
 # --- plots -----------------------------------------------------------------------------------------------------
 
 
 def _frame_problems(frame: Frame, library: Library) -> Iterator[str]:
     by_role = {role: [f for f in frame.fragments if f.role == role] for role in PLOT_ROLES}
-    for role, fragments in by_role.items():
-        if role == "turn":
-            continue  # what a turn can feel like follows from its outcome
+    for name, fragments in _steps(by_role, library).items():
         there = {_quadrant(f.tag) for f in fragments}
         for quadrant in QUADRANTS:
             if quadrant not in there:
-                yield f"frames/{frame.name}.toml: no {role} that is {' and '.join(quadrant)}."
+                yield f"frames/{frame.name}.toml: no {name} that is {' and '.join(quadrant)}."
+        if fragments and fragment_lengths(fragments, "en").min() > MAX_BRIEF and name != "event" and name != "quest":
+            yield f"frames/{frame.name}.toml: no {name} in at most {MAX_BRIEF} words."
     if not frame.places or not frame.titles or not frame.seasons:
         yield f"frames/{frame.name}.toml: places, titles and seasons must not be empty."
     yield from _dead_ends(frame, by_role, library.common)
+
+
+def _steps(by_role: dict[str, list[Fragment]], library: Library) -> dict[str, list[Fragment]]:
+    """Return what must be there for every feeling: each role, but ends by their outcome. (A turn's valence follows from
+    its outcome, so all turns count together.)"""
+    won, lost = library.world.bits["won"], library.world.bits["lost"]
+    steps = {role: fragments for role, fragments in by_role.items() if role != "end"}
+    for fate, other in ((won, lost), (lost, won)):
+        name = "end of a won story" if fate == won else "end of a lost story"
+        steps[name] = [f for f in by_role["end"] if other not in f.needs]
+    return steps
 
 
 def _dead_ends(frame: Frame, by_role: dict[str, list[Fragment]], common: Sequence[Fragment]) -> Iterator[str]:
@@ -240,6 +278,16 @@ def banned_words(directory: Path = DATA) -> dict[str, str]:
     return table
 
 
+def frame_table(library: Library) -> Table:
+    """Count each frame's fragments by role and corner of the plane (good or bad, calm or wild)."""
+    table = Table("frame", "role", *(f"{v}, {a}" for v, a in QUADRANTS), title="fragments by frame")
+    for frame in library.frames:
+        for role in PLOT_ROLES:
+            corners = Counter(_quadrant(f.tag) for f in frame.fragments if f.role == role)
+            table.add_row(frame.name, role, *(str(corners[quadrant]) for quadrant in QUADRANTS))
+    return table
+
+
 def print_findings(library: Library, findings: Findings, console: Console, *, notes: bool) -> None:
     """Print the coverage table and what was found."""
     table = Table("role", *(f"V{v} A{a}" for v in "-0+" for a in "-0+"), "all", title="fragments by tag")
@@ -257,8 +305,9 @@ def print_findings(library: Library, findings: Findings, console: Console, *, no
 
 def main(arguments: Sequence[str]) -> int:
     """Check the shipped material; 0 when there are no problems, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="engine.evaluation.fragments", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tunetale evaluate fragments", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--notes", action="store_true", help="list where model and tag disagree strongly")
+    parser.add_argument("--frames", action="store_true", help="show what every plot has for every feeling")
     asked = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
     try:
@@ -267,6 +316,8 @@ def main(arguments: Sequence[str]) -> int:
     except MaterialError as error:
         console.print("\n".join(error.problems), markup=False)
         return 1
+    if asked.frames:
+        console.print(frame_table(library))
     print_findings(library, findings, console, notes=asked.notes)
     return 1 if findings.problems else 0
 

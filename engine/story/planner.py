@@ -41,12 +41,14 @@ OVERRUN_COST = 40.0
 """Weight of what the whole story's relative error exceeds TOLERANCE by."""
 TOLERANCE = 0.08
 """Relative error in length that nobody minds."""
-VARIETY = 1.5
+VARIETY = 1.7
 """Largest seeded disadvantage of a fragment; what makes two seeds tell two stories."""
 IN_MIND = 0.5
 """Share of the colour fragments that a story has in mind; the others come only for want of these (FAR_FETCHED). Keeps
 what fits almost everywhere from coming almost everywhere."""
 FAR_FETCHED = 3.0
+BRIEF = 12
+"""Words up to which a colour fragment is always in mind: the shortest stories need all of the few there are."""
 SIZE_COST = 0.5
 """For a fragment that is longer or shorter than its place has room for, in shares of that room or of the mean length,
 whichever is less: where words are few, each of them counts."""
@@ -77,7 +79,7 @@ PLOT_SHARE = 0.5
 """Share of fragments that carry the plot when there is room for more than the plot needs."""
 QUEST_FROM = 3.5
 """Room, in mean plot fragments, from which a story says what is wanted; the shortest leave it to the opening."""
-MAX_COLOUR = 9
+MAX_COLOUR = 14
 """Colour fragments in one paragraph at most."""
 LEAD_CHANCE = 0.35
 """Chance that a paragraph begins with a scene instead of an act."""
@@ -135,7 +137,8 @@ class Planner:
         self._openings = [opening(fragment.en) for fragment in self.fragments]
         self._lengths = {language: fragment_lengths(self.fragments, language) for language in LANGUAGES}
         self._plot = np.array([f.role in PLOT_ROLES for f in self.fragments])
-        self._colour = np.array([f.role in COLOUR_ROLES for f in self.fragments])
+        colour = np.array([f.role in COLOUR_ROLES for f in self.fragments])
+        self._by_lot = colour & (self._lengths["en"] > BRIEF)
         self._by_frame = {
             frame.name: [i for i, f in enumerate(self.fragments) if f.frame in (None, frame.name)]
             for frame in library.frames
@@ -168,7 +171,7 @@ class Planner:
         season = _season(frame, order.setting, rng)
         indices = np.array(self._by_frame[frame.name])
         noise = rng.uniform(0, VARIETY, len(self.fragments))
-        noise += FAR_FETCHED * (self._colour & (rng.random(len(self.fragments)) > IN_MIND))
+        noise += FAR_FETCHED * (self._by_lot & (rng.random(len(self.fragments)) > IN_MIND))
         noise += SUIT_COST * np.array([_unsuited(f.suits, order.setting) for f in self.fragments])
         start = frame.start | self.library.world.bits[season]
         beam = [_State(start, (), (), 0, 0, 0, (0.0, 0.0, 0.0), 0.0, "", "")]
