@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Literal
@@ -40,10 +39,6 @@ _QUIET = ("sendChatAction",)
 Result = Any
 
 
-SPARE = 2
-"""Messages that progress leaves to the answers of its chat."""
-
-
 class Busy(RetryAfter):
     """It is our own pace that makes a call wait too long; Telegram was not asked."""
 
@@ -52,19 +47,19 @@ class Pace:
     """A bucket of `burst` messages that fills by `per_s`: at most `burst + per_s * t` in any `t` seconds (GCRA)."""
 
     def __init__(self, burst: int, per_s: float) -> None:
+        self.spare = burst // 2
+        """Messages that progress leaves to answers."""
         self._every = 1.0 / per_s
         self._burst_s = (burst - 1) * self._every
         self._next = -math.inf
 
-    def wait_s(self, now: float, spare: int = 0) -> float:
-        """Return how long a message would have to wait, if it shall leave room for `spare` others."""
-        return max(0.0, self._next - self._burst_s + min(spare * self._every, self._burst_s) - now)
+    def wait_s(self, now: float, ahead: int = 0) -> float:
+        """Return how long a message would have to wait behind `ahead` others."""
+        return max(0.0, max(self._next, now) - self._burst_s + ahead * self._every - now)
 
-    def take(self, now: float) -> float:
-        """Take a turn and return how long to wait for it."""
-        wait = self.wait_s(now)
+    def take(self, now: float) -> None:
+        """Count a message that goes out now."""
         self._next = max(self._next, now) + self._every
-        return wait
 
     def idle(self, now: float) -> bool:
         """Return whether it is as good as new."""
@@ -72,16 +67,24 @@ class Pace:
 
 
 # Each a little below the published window: 4 + 24 in a second, 4 + 14 in a minute.
-def _overall() -> Pace:
-    return Pace(4, 24.0)
+_OVERALL, _GROUP, _CHAT = (4, 24.0), (4, 14.0 / 60.0), (2, 0.9)
 
 
-def _group() -> Pace:
-    return Pace(4, 14.0 / 60.0)
+class Line:
+    """The messages of one chat, one behind the other."""
 
+    def __init__(self, chat: int) -> None:
+        self.paces: list[Pace] = [Pace(*_CHAT), *([Pace(*_GROUP)] if chat < 0 else ())]
+        self.first = asyncio.Lock()
+        self.waiting = 0
 
-def _chat() -> Pace:
-    return Pace(2, 0.9)
+    def wait_s(self, now: float) -> float:
+        """Return how long a message would wait that comes now."""
+        return max(pace.wait_s(now, self.waiting) for pace in self.paces)
+
+    def idle(self, now: float) -> bool:
+        """Return whether it can be forgotten."""
+        return not self.waiting and all(pace.idle(now) for pace in self.paces)
 
 
 class FloodGate(BaseRateLimiter[Urgency]):
@@ -101,18 +104,18 @@ class FloodGate(BaseRateLimiter[Urgency]):
         self._now = now
         self._sleep = sleep
         self._paced = paced
-        self._overall = _overall()
-        self._groups: defaultdict[int, Pace] = defaultdict(_group)
-        self._chats: defaultdict[int, Pace] = defaultdict(_chat)
+        self._overall = Pace(*_OVERALL)
+        self._next = asyncio.Lock()
+        self._lines: dict[int, Line] = {}
         self._holds: dict[int | None, float] = {}
-        self._closed = False
+        self._closing = asyncio.Event()
 
     async def initialize(self) -> None:
         """Do nothing."""
 
     async def shutdown(self) -> None:
         """Let nobody wait any more."""
-        self._closed = True
+        self._closing.set()
 
     async def process_request(
         self,
@@ -142,24 +145,45 @@ class FloodGate(BaseRateLimiter[Urgency]):
         raise AssertionError("unreachable")
 
     async def _turn(self, chat: int, patience: float) -> None:
-        paces = [self._chats[chat], *([self._groups[chat]] if chat < 0 else ())]
+        """Wait until the chat and the bot may speak, first come first served, and count the message."""
+        if (line := self._lines.get(chat)) is None:
+            line = self._lines[chat] = Line(chat)
         now = self._now()
-        longest = max(pace.wait_s(now, 0 if patience else SPARE) for pace in (*paces, self._overall))
+        longest = line.wait_s(now)
+        if not patience:
+            longest = max(pace.wait_s(now, pace.spare + line.waiting) for pace in (*line.paces, self._overall))
         if longest > patience:
             raise Busy(timedelta(seconds=math.ceil(longest)))
-        if (wait := max(pace.take(now) for pace in paces)) > 0:
-            await self._sleep(wait)
-        # Not before the chat's own turn: a place among all messages that is taken early would be used late.
-        if (wait := self._overall.take(self._now())) > 0:
-            await self._sleep(wait)
-        if len(self._chats) > MOST_CHATS:
-            self._forget()
+        line.waiting += 1
+        try:
+            async with line.first:
+                await self._until(lambda now: max(pace.wait_s(now) for pace in line.paces))
+                async with self._next:
+                    await self._until(self._overall.wait_s)
+                    for pace in (*line.paces, self._overall):
+                        pace.take(self._now())
+        finally:
+            line.waiting -= 1
+        if len(self._lines) > MOST_CHATS:
+            self._lines = {chat: line for chat, line in self._lines.items() if not line.idle(self._now())}
 
     async def _silence(self, chat: int | None, patience: float) -> None:
-        while (left := self._held_s(chat)) > 0:
-            if left > patience or self._closed:
-                raise RetryAfter(timedelta(seconds=math.ceil(left)))
-            await self._sleep(left)
+        """Wait until Telegram's pauses are over."""
+        if (left := self._held_s(chat)) > patience:
+            raise RetryAfter(timedelta(seconds=math.ceil(left)))
+        await self._until(lambda _: self._held_s(chat))
+
+    async def _until(self, wait_s: Callable[[float], float]) -> None:
+        """Sleep until there is nothing to wait for, or raise `Busy` at the end of the program."""
+        while (wait := wait_s(self._now())) > 0:
+            sleeping, closing = asyncio.ensure_future(self._sleep(wait)), asyncio.ensure_future(self._closing.wait())
+            try:
+                await asyncio.wait([sleeping, closing], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleeping.cancel()
+                closing.cancel()
+            if self._closing.is_set():
+                raise Busy(timedelta(seconds=math.ceil(wait)))
 
     def _held_s(self, chat: int | None) -> float:
         return max(self._holds.get(held, -math.inf) for held in (None, chat)) - self._now()
@@ -173,12 +197,6 @@ class FloodGate(BaseRateLimiter[Urgency]):
         if len(chats) > 1:
             self._holds[None] = max(self._holds.values())
         log.warning("Telegram asks for a pause of %.0f s in %s", seconds, "all chats" if None in self._holds else chat)
-
-    def _forget(self) -> None:
-        now = self._now()
-        for paces in (self._chats, self._groups):
-            for chat in [chat for chat, pace in paces.items() if pace.idle(now)]:
-                del paces[chat]
 
 
 def _chat_of(data: dict[str, Any]) -> int | None:

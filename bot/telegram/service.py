@@ -63,14 +63,14 @@ async def serve(token: SecretStr, desk: Desk, stop: asyncio.Event, *, gate: Floo
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = desk.config.telegram
     refused = asyncio.Event()
-    pulse = Pulse(desk.clock.now)
-    app = application(token, settings, pulse, refused.set, gate or FloodGate(desk.clock.now))
+    pulse, gate = Pulse(desk.clock.now), gate or FloodGate(desk.clock.now)
+    app = application(token, settings, pulse, refused.set, gate)
     sender = Sender(app.bot)
     handlers = Handlers(desk, sender, pulse, local=settings.local)
     app.add_handler(TypeHandler(Update, handlers.update))
     app.add_error_handler(_log_error)
     messenger = TelegramMessenger(sender, pulse, local=settings.local)
-    async with _connected(app), _listening(app, settings, pulse):
+    async with _connected(app), _listening(app, settings, pulse, gate):
         log.info("Telegram: serving as @%s, %s", app.bot.username, "webhook" if settings.webhook_url else "polling")
         attending = asyncio.create_task(attend(desk, messenger))
         waits = [asyncio.create_task(stop.wait()), asyncio.create_task(refused.wait()), attending]
@@ -130,7 +130,7 @@ async def _connected(app: App) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _listening(app: App, settings: TelegramSettings, pulse: Pulse) -> AsyncIterator[None]:
+async def _listening(app: App, settings: TelegramSettings, pulse: Pulse, gate: FloodGate) -> AsyncIterator[None]:
     assert app.updater is not None
     await app.start()
     try:
@@ -156,6 +156,7 @@ async def _listening(app: App, settings: TelegramSettings, pulse: Pulse) -> Asyn
     finally:
         if app.updater.running:
             await app.updater.stop()
+        await gate.shutdown()
         await app.stop()
 
 
