@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from bot.config import Config
 from bot.desk import Desk
 from bot.health import LOOPBACK, serving
+from bot.plain import tend_forever
 from bot.upkeep import tidy_forever
 from db import outbox
 from engine.clock import Clock, SystemClock
@@ -134,9 +135,10 @@ async def _serve(
         for name, token in secrets.items()
     ]
     care = asyncio.create_task(tidy_forever(desk))
+    house = asyncio.create_task(tend_forever(desk))
     asked = asyncio.create_task(stop.asked.wait())
     try:
-        done, _ = await asyncio.wait({*platforms, care, asked}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({*platforms, care, house, asked}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()  # raises what the owner must change
         log.info("stopping: running requests may finish within %g s", desk.config.engine.worker.grace_s)
@@ -144,12 +146,12 @@ async def _serve(
         await _unless(stop.now, _flushed(desk))
     finally:
         closing.set()
-        for task in (care, asked):
+        for task in (care, house, asked):
             task.cancel()
         await asyncio.wait(platforms, timeout=0 if stop.now.is_set() else CLOSE_S)
         for task in platforms:
             task.cancel()
-        await asyncio.gather(*platforms, care, asked, return_exceptions=True)
+        await asyncio.gather(*platforms, care, house, asked, return_exceptions=True)
         if stop.now.is_set():
             await service.supervisor.stop(0.0)
 

@@ -37,11 +37,11 @@ def choose(variants: Sequence[int], tallies: Mapping[int, Tally], rng: random.Ra
     return max(variants, key=draw)
 
 
-async def candidates(desk: Desk, visit: Visit, rng: random.Random = _rng) -> int:
-    """Return how many candidates to write for a story asked for here; 1 where nothing is learned."""
+async def candidates(desk: Desk, visit: Visit, rng: random.Random = _rng) -> int | None:
+    """Return how many candidates to write for a story asked for here; None, the owner's choice, where that is off."""
     scope_id = visit.scope_id
     if scope_id is None or not visit.settings.learning:
-        return 1
+        return None
     tallies = await desk.ledger.read(lambda conn: consent.learned(conn, scope_id, CONSENT_VERSION))
     return choose(STORY_CANDIDATES, tallies, rng)
 

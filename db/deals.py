@@ -97,6 +97,8 @@ WANTS_PLAIN = (
     + " ORDER BY pair.id DESC LIMIT ?"
 )
 ADD_PLAIN = "INSERT INTO plain (base_id, job_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
+THERE = "SELECT id FROM pair WHERE id = ? AND deleted IS NULL"
+DROP_JOB = "DELETE FROM job WHERE id = ?"
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,13 @@ def wants_plain(conn: Connection, most: int) -> list[int]:
     return [pair_id for (pair_id,) in conn.execute(WANTS_PLAIN, (most,))]
 
 
-def add_plain(conn: Connection, base_id: int, job_id: int) -> None:
-    """Remember which job made (or failed to make) the plain story of a pair's music."""
+def join_plain(conn: Connection, base_id: int, job_id: int) -> bool:
+    """Remember which job made (or failed to make) the plain story of a pair's music.
+
+    False when the pair is gone, or has one already: then the job goes, and its files with the next sweep.
+    """
+    if conn.execute(THERE, (base_id,)).fetchone() is None:
+        conn.execute(DROP_JOB, (job_id,))
+        return False
     conn.execute(ADD_PLAIN, (base_id, job_id))
+    return True

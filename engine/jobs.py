@@ -22,7 +22,8 @@ VERSION = _package_version("tunetale")
 
 # --- who asks --------------------------------------------------------------------------------------------------
 
-Platform = Literal["console", "discord", "telegram"]
+Platform = Literal["console", "discord", "telegram", "house"]
+"""Where requests come from; "house" is TuneTale itself, which makes plain stories for the blind test."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class StoryRequest:
     title: str | None = None
     max_seconds: float | None = None
     """Longest music that is accepted where it was asked, if that is less than `MediaLimits.max_seconds`."""
+    plain: bool = False
+    """Write with flat emotion, whatever the music feels like: a control for listening tests."""
     kind: Literal["story"] = "story"
 
 

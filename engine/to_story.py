@@ -65,9 +65,10 @@ def to_story(
     report("write", 0.0)
     wanted = beats_array(beats)
     with watch("write"):
-        targets = points(stages.calibration.to_text(wanted))
+        asked = _flattened(beats, stages) if request.plain else beats
+        targets = points(stages.calibration.to_text(beats_array(asked)))
         prompt = Prompt(
-            beats=beats,
+            beats=asked,
             targets=targets,
             language=request.language,
             words=request.words or default_words(recording.duration_s, request.language),
@@ -127,6 +128,13 @@ def to_story(
         elapsed_s=watch.elapsed_s,
         notes=tuple(notes),
     )
+
+
+def _flattened(beats: Sequence[Beat], stages: Stages) -> tuple[Beat, ...]:
+    """Return the same stretches of time, all with the mean feeling of music and its word."""
+    valence, arousal = stages.calibration.music.mean
+    (word,) = stages.words.nearest(stages.calibration.to_words((valence, arousal)).tolist())
+    return tuple(replace(beat, valence=valence, arousal=arousal, word=word.term) for beat in beats)
 
 
 def _check(story: Story, beats: Sequence[Beat], wanted: VA, stages: Stages, seed: int) -> tuple[VA, Alignment, bool]:
