@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,8 @@ class Gateway:
         self.identified = 0
         self.resumed = 0
         self.open = True
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a bot has come."""
         self._world, self._token, self._base = world, token, base
         self._sessions: dict[str, Session] = {}
         world.tell = self.tell
@@ -118,6 +121,7 @@ class Gateway:
                 found = await self._greet(socket, body)
                 if found is not None:
                     session, session.socket, session.delivered = found[0], socket, found[1]
+                    self.changed()
                     pump = asyncio.create_task(self._pump(session, socket))
         finally:
             if pump is not None:

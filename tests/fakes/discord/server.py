@@ -49,6 +49,7 @@ class Server:
         self.base = base
         self.world = World(clock)
         self.gateway = Gateway(self.world, TOKEN, base)
+        self.gateway.changed = self.changed
         self.interactions = Interactions(self.world, f"{base}/cdn")
         self.limits = Limits(self.world.clock)
         self.commands: list[Command] = []
@@ -66,9 +67,9 @@ class Server:
 
     # --- for tests --------------------------------------------------------------------------------------------------
 
-    async def until(self, true: Callable[[], bool]) -> None:
+    async def until(self, true: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         """Wait until something holds; looked at after every request of the bot and every `changed`."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             while not true():
                 self.check()  # who has broken a rule will not get there
                 await self.change()
