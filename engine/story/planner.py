@@ -41,8 +41,10 @@ OVERRUN_COST = 40.0
 """Weight of what the whole story's relative error exceeds TOLERANCE by."""
 TOLERANCE = 0.08
 """Relative error in length that nobody minds."""
-VARIETY = 1.7
-"""Largest seeded disadvantage of a fragment; what makes two seeds tell two stories."""
+VARIETY = 1.6
+"""Largest seeded disadvantage of a colour fragment or frame; what makes two seeds tell two stories."""
+PLOT_VARIETY = 0.8
+"""The same for a plot fragment: there are as many plots as frames, and a turn or an end has to feel right."""
 IN_MIND = 0.5
 """Share of the colour fragments that a story has in mind; the others come only for want of these (FAR_FETCHED). Keeps
 what fits almost everywhere from coming almost everywhere."""
@@ -170,7 +172,7 @@ class Planner:
         """Return the best plan in this frame as a list of one, or none when its facts allow no way through."""
         season = _season(frame, order.setting, rng)
         indices = np.array(self._by_frame[frame.name])
-        noise = rng.uniform(0, VARIETY, len(self.fragments))
+        noise = rng.uniform(0, 1, len(self.fragments)) * np.where(self._plot, PLOT_VARIETY, VARIETY)
         noise += FAR_FETCHED * (self._by_lot & (rng.random(len(self.fragments)) > IN_MIND))
         noise += SUIT_COST * np.array([_unsuited(f.suits, order.setting) for f in self.fragments])
         start = frame.start | self.library.world.bits[season]
