@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, RetryAfter
+from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter
 
 from bot.contract import Gone, RetryLater
 from bot.telegram.limiter import Busy
@@ -47,6 +47,8 @@ def translated() -> Iterator[None]:
         after = refused.retry_after
         seconds = after.total_seconds() if isinstance(after, timedelta) else float(after)
         raise RetryLater(f"Telegram asks to wait for {seconds:.0f} seconds.", seconds) from None
+    except ChatMigrated:  # messages of before keep the group's old number, under which nothing can be changed
+        raise Gone("The group has become a supergroup; its old messages cannot be changed.") from None
     except Forbidden as refused:
         raise Gone(f"Telegram does not let us write there: {refused.message}.") from None
     except InvalidToken:  # its message may hold the token

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,6 +51,9 @@ ANSWER_S, UPLOAD_S, CONNECT_S = 30.0, 180.0, 10.0
 WEBHOOK_HOST = "127.0.0.1"
 """Updates come through the owner's own TLS proxy on this machine."""
 
+QUIET = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "telegram": logging.INFO}
+"""Below these levels the libraries log addresses, and in Telegram's addresses stands the token."""
+
 App = Application[Any, Any, Any, Any, Any, Any]
 
 
@@ -59,8 +62,8 @@ async def serve(token: SecretStr, desk: Desk, stop: asyncio.Event, *, gate: Floo
 
     `gate` keeps the flood limits; without one, its own by the desk's clock.
     """
-    for name in ("httpx", "httpcore"):  # they log addresses, and in Telegram's addresses stands the token
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in QUIET.items():
+        logging.getLogger(name).setLevel(level)
     settings = desk.config.telegram
     refused = asyncio.Event()
     pulse, gate = Pulse(desk.clock.now), gate or FloodGate(desk.clock.now)
@@ -155,7 +158,8 @@ async def _listening(app: App, settings: TelegramSettings, pulse: Pulse, gate: F
         raise Transient(f"Telegram cannot be reached: {error.message}.", code="no_telegram") from None
     finally:
         if app.updater.running:
-            await app.updater.stop()
+            with suppress(TelegramError):  # what ended the polling is known already
+                await app.updater.stop()
         await gate.shutdown()
         await app.stop()
 

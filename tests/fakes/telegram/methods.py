@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from telegram.constants import ReactionEmoji
@@ -15,7 +17,7 @@ from tests.fakes.telegram.calls import InlineKeyboard, Upload
 from tests.fakes.telegram.errors import ApiError, bad
 from tests.fakes.telegram.markup import Visible
 from tests.fakes.telegram.uploads import Uploads
-from tests.fakes.telegram.world import Chat, Media, Message, User, World
+from tests.fakes.telegram.world import Chat, Media, Message, StoredFile, User, World
 
 MAX_TEXT, MAX_CAPTION = 4096, 1024
 """UTF-16 units after entity parsing."""
@@ -49,6 +51,7 @@ class Methods:
         self.commands: dict[str, dict[str, str]] = {}
         self.actions: list[tuple[int, str]] = []
         self._fault = fault
+        self._disk = Path(tempfile.mkdtemp(prefix="fake-telegram-")) if local else Path()
         self._uploads = Uploads(world, fault, local=local)
 
     def perform(self, call: calls.Call, attached: Mapping[str, Upload]) -> Any:
@@ -216,7 +219,15 @@ class Methods:
         if len(file.data) > MAX_DOWNLOAD and not self.local:
             raise bad("file is too big")
         unique = {"file_id": file.file_id, "file_unique_id": f"u{file.file_id}"}
-        return unique | {"file_size": len(file.data), "file_path": file.path}
+        return unique | {"file_size": len(file.data), "file_path": self._path(file)}
+
+    def _path(self, file: StoredFile) -> str:
+        """Return where a file is fetched; a local server says where it lies on this machine."""
+        if not self.local:
+            return file.path
+        path = self._disk / file.file_id
+        path.write_bytes(file.data)
+        return str(path)
 
     def leave_chat(self, call: calls.LeaveChat) -> bool:
         self._writable(call.chat_id).statuses[self.world.bot.id] = "left"

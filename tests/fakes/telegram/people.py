@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Any
 
-from tests.fakes.telegram.markup import Visible, clean, utf16_units
+from tests.fakes.telegram.markup import Visible, clean
 from tests.fakes.telegram.methods import Query, new_query_id
 from tests.fakes.telegram.server import FakeTelegram
 from tests.fakes.telegram.world import Chat, Media, MediaKind, Message, Status, User
@@ -152,7 +150,7 @@ class Person:
 
     def _push(self, kind: str, message: Message) -> None:
         if self._reaches_the_bot(message):
-            self.service.push(kind, message.json() | entities(message))
+            self.service.push(kind, message.json())
 
     def _reaches_the_bot(self, message: Message) -> bool:
         """Apply privacy mode: in a group the bot gets commands and replies to itself, and everything as an admin."""
@@ -163,18 +161,6 @@ class Person:
         if message.chat.type == "private" or status == "administrator":
             return True
         return message.text.startswith("/") or (message.reply_to is not None and message.reply_to.sender is bot)
-
-
-def entities(message: Message) -> dict[str, Any]:
-    """Return the entities that the service finds in what a person wrote."""
-    text = message.text
-    found = [("bot_command", m.start(), m.end()) for m in re.finditer(r"(?<![\w/])/\w+(?:@\w+)?", text)]
-    found += [("url", m.start(), m.end()) for m in re.finditer(r"https?://\S+", text)]
-    values = [
-        {"type": type, "offset": utf16_units(text[:start]), "length": utf16_units(text[start:end])}
-        for type, start, end in sorted(found, key=lambda item: item[1])
-    ]
-    return {("entities" if message.media is None else "caption_entities"): values} if values else {}
 
 
 def change_bot(service: FakeTelegram, chat: Chat, status: Status, by: User) -> None:

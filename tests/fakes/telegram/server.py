@@ -28,6 +28,8 @@ from tests.fakes.telegram.uploads import MAX_UPLOAD
 from tests.fakes.telegram.world import World
 
 TOKEN = "987654321:AAtestTESTtestTESTtestTESTtestTESTte"
+_AGAIN_S = 0.05
+"""Before an update is pushed again to a webhook that did not take it; the real service waits longer."""
 PATIENCE_S = 60.0
 """No test waits so long unless it fails."""
 
@@ -251,9 +253,12 @@ class FakeTelegram:
             while True:
                 self.updates.arrived.clear()
                 for update in self.updates.waiting():
-                    if self.webhook is not None and await self._hand_over(session, self.webhook, update.json()):
-                        self.updates.confirm(update.id)
-                        self._changed()
+                    if self.webhook is None:
+                        break
+                    while not await self._hand_over(session, self.webhook, update.json()):  # noqa: ASYNC110
+                        await asyncio.sleep(_AGAIN_S)
+                    self.updates.confirm(update.id)
+                    self._changed()
                 await self.updates.arrived.wait()
 
     async def _hand_over(self, session: aiohttp.ClientSession, webhook: calls.SetWebhook, update: Any) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tests.fakes.telegram.calls import Button
-from tests.fakes.telegram.markup import Visible
+from tests.fakes.telegram.markup import Visible, utf16_units
 
 Status = Literal["creator", "administrator", "member", "left", "kicked"]
 MediaKind = Literal["audio", "voice", "video_note", "video", "document", "photo"]
@@ -156,11 +157,27 @@ class Message:
             values[self.media.kind] = self.media.json()
         if self.seen.text:
             values["text" if self.media is None else "caption"] = self.seen.text
+        if found := entities(self.seen):
+            values["entities" if self.media is None else "caption_entities"] = found
         if self.buttons:
             values["reply_markup"] = {
                 "inline_keyboard": [[b.model_dump(exclude_none=True) for b in row] for row in self.buttons]
             }
         return values
+
+
+def entities(seen: Visible) -> list[dict[str, Any]]:
+    """Return the entities of a text: those that it was sent with, commands, and links."""
+    text = seen.text
+    found = [(m.start(), m.end(), {"type": "bot_command"}) for m in re.finditer(r"(?<![\w/])/\w+(?:@\w+)?", text)]
+    found += [(m.start(), m.end(), {"type": "url"}) for m in re.finditer(r"https?://\S+", text)]
+    for entity in seen.entities:
+        url = {} if entity.url is None else {"url": entity.url}
+        found.append((entity.offset, entity.offset + entity.length, {"type": entity.type, **url}))
+    return [
+        {**values, "offset": utf16_units(text[:start]), "length": utf16_units(text[start:end])}
+        for start, end, values in sorted(found, key=lambda item: item[:2])
+    ]
 
 
 class World:
