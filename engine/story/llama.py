@@ -113,7 +113,10 @@ class LlamaChat:
 
     def _templated(self, messages: Sequence[Message]) -> list[int]:
         encoded = self._tokenizer.apply_chat_template(
-            [message.plain() for message in messages], add_generation_prompt=True, return_dict=True
+            [message.plain() for message in messages],
+            add_generation_prompt=True,
+            return_dict=True,
+            enable_thinking=False,  # for templates that know it: thoughts would take the story's tokens
         )
         ids: list[int] = list(encoded["input_ids"])
         return ids

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
 from engine.emotion.calibration import Calibration
 from engine.emotion.text import TextEmotion
 from engine.errors import UserError
-from engine.settings import EngineSettings
+from engine.settings import EngineSettings, StageSettings
 from engine.story.chat import Chat
 from engine.story.embedded import EmbeddedStoryteller
 from engine.story.storyteller import Storyteller
 
 BACKENDS = ("embedded", "transformers", "openai")
+
+
+def settings_for(backend: str, model: str = "", url: str = "") -> EngineSettings:
+    """Return settings with this storyteller, for programs that read no configuration; "" leaves what is the default."""
+    default = EngineSettings()
+    match backend:
+        case "transformers":
+            llama = replace(default.llama, model=model or default.llama.model)
+            return replace(default, stages=StageSettings(storyteller="transformers"), llama=llama)
+        case "openai":
+            server = replace(default.server, model=model or default.server.model, url=url or default.server.url)
+            return replace(default, stages=StageSettings(storyteller="openai"), server=server)
+    return default
 
 
 def load_storyteller(settings: EngineSettings, text_emotion: TextEmotion, backend: str | None = None) -> Storyteller:

@@ -21,6 +21,8 @@ _SIMPLIFIED_SHARE = 0.02
 """Share of Chinese characters that may be simplified: a slip is no reason to write all anew."""
 
 _THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHTS_END = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
+"""Alone where the prompt itself began the thoughts."""
 _SPECIAL = re.compile(r"<\|[a-z_0-9]+\|>|</?s>|<(?:start|end)_of_turn>", re.IGNORECASE)
 _FENCE = re.compile(r"^\s*(```|~~~).*$", re.MULTILINE)
 _RULE = re.compile(r"^\s*([-*_=~—]\s*){3,}$")
@@ -100,7 +102,7 @@ def parse_paragraph(answer: str, language: Language) -> str:
 
 
 def _lines(answer: str) -> list[str]:
-    text = _SPECIAL.sub("", _THOUGHTS.sub("", answer))
+    text = _SPECIAL.sub("", _THOUGHTS_END.split(_THOUGHTS.sub("", answer))[-1])
     text = _FENCE.sub(
         "", text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n\n")
     )

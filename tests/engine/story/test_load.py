@@ -12,7 +12,7 @@ from engine.jobs import FileSource, StoryRequest, StoryResult
 from engine.pipeline import load_pipeline
 from engine.report import silent
 from engine.settings import EngineSettings, LlamaSettings, ModerationSettings, ServerSettings, StageSettings
-from engine.story.load import BACKENDS, load_storyteller
+from engine.story.load import BACKENDS, load_storyteller, settings_for
 from tests.fakes.tiny_llama import reciting_llama
 from tests.music import write_piece
 
@@ -45,6 +45,15 @@ def test_what_cannot_load_is_one_sentence(
 ) -> None:
     with pytest.raises(UserError, match=said):
         load_storyteller(settings, text_emotion, backend)
+
+
+def test_settings_for_a_program_without_a_configuration() -> None:
+    assert settings_for("embedded") == EngineSettings()
+    assert settings_for("transformers") == EngineSettings(stages=StageSettings(storyteller="transformers"))
+    assert settings_for("transformers", "/models/x").llama.model == "/models/x"
+    server = settings_for("openai", "m", "http://127.0.0.1:1/v1")
+    assert (server.server.model, server.server.url, server.candidates) == ("m", "http://127.0.0.1:1/v1", 4)
+    assert settings_for("openai").server == ServerSettings()
 
 
 def test_candidates_by_default() -> None:

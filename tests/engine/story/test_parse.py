@@ -36,6 +36,7 @@ ENGLISH = {
     + C.replace(" and", "\nand"),
     "fence": f"```\nTitle: The Lamp\n\n1. {A}\n\n2. {B}\n\n3. {C}\n```",
     "thoughts": f"<think>1. dark\n2. light\nTitle: No</think>\nTitle: The Lamp\n\n1. {A}\n\n2. {B}\n\n3. {C}",
+    "thoughts begun in the prompt": f"Title: No\n\n1. x\n</think>\n\nTitle: The Lamp\n\n1. {A}\n\n2. {B}\n\n3. {C}",
     "special tokens": f"<|start_header_id|>Title: The Lamp\n\n1. {A}\n\n2. {B}\n\n3. {C}<|eot_id|></s>",
     "emphasis": f"Title: The Lamp\n\n1. {A.replace('Nobody', '*Nobody*')}\n\n2. {B}\n\n3. {C}",
     "cut off": f"Title: The Lamp\n\n1. {A}\n\n2. {B}\n\n3. {C} And then the oldest of",
