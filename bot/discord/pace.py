@@ -12,27 +12,27 @@ from types import SimpleNamespace
 import aiohttp
 
 REQUESTS_PER_S = 45.0
-"""Discord allows 50 a second (topics/rate-limits); the rest is left to requests that are sent again."""
-BURST = 4
-"""Requests that may go at once after a quiet moment; with those of the same second still fewer than 50."""
+"""Discord allows 50 a second (topics/rate-limits); the rest is for requests that overtake each other on the line."""
 _FREE = ("/interactions/", "/webhooks/")
 
 
 class Pace:
-    """A leaky bucket in front of all requests that count."""
+    """One request after the other, never closer than the limit allows: nothing is saved up for a burst, because after
+    a stall of the loop it would come on top of what was held up."""
 
-    def __init__(self, per_s: float = REQUESTS_PER_S, burst: int = BURST) -> None:
+    def __init__(self, per_s: float = REQUESTS_PER_S) -> None:
         self._gap_s = 1.0 / per_s
-        self._slack_s = self._gap_s * burst
         self._next = 0.0
+        self._line = asyncio.Lock()
 
     async def turn(self) -> None:
         """Wait until one more request may be sent."""
-        now = asyncio.get_running_loop().time()
-        turn = max(self._next, now - self._slack_s)
-        self._next = turn + self._gap_s
-        if turn > now:
-            await asyncio.sleep(turn - now)
+        loop = asyncio.get_running_loop()
+        async with self._line:
+            wait_s = self._next - loop.time()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            self._next = loop.time() + self._gap_s
 
     def trace(self) -> aiohttp.TraceConfig:
         """Return what makes an HTTP session keep the pace."""
