@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -12,7 +13,7 @@ import discord
 from bot.contract import Gone, Letter, Note, Posted, Reply, RetryLater
 from bot.discord.reactions import Reactions
 from bot.discord.sheets import Sheet, opened, sheets_of, size_of
-from bot.discord.trouble import TOO_LARGE, TROUBLE, meaning
+from bot.discord.trouble import NO_REPLY, TOO_LARGE, TROUBLE, meaning
 from engine.clock import Clock
 from engine.errors import TuneTaleError
 from engine.jobs import Platform
@@ -129,6 +130,8 @@ class Messenger:
                     suppress_embeds=True,
                 )
         except discord.HTTPException as error:
+            if error.code == NO_REPLY and reply:
+                return await self._send(channel, replace(letter, reply_to=None), i, sheet)
             if error.code == TOO_LARGE:
                 raise self._too_large(letter.chat, sheet) from error
             raise self._meaning(error, letter.chat) from error

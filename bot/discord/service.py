@@ -75,7 +75,7 @@ def _end(task: asyncio.Task[None]) -> None:
 
 def _refused() -> UserError:
     return UserError(
-        "Discord does not accept the token; please make a new one in the developer portal (Bot, Reset Token) and set it"
+        "Discord refused the token; please make a new one in the developer portal (Bot, Reset Token) and set it"
         " as described in docs/setup-discord.md.",
         code="bad_token",
     )

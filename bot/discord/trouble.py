@@ -15,7 +15,8 @@ ALREADY_ACKNOWLEDGED = 40060
 TOO_LARGE = 40005
 TOO_MANY_REACTIONS = 30010
 INVALID_TOKEN = 50027
-
+NO_REPLY = 160002
+"""Replying needs the right to read the history; sending does not."""
 ARCHIVED = 50083
 """The thread is locked and archived: as gone as a deleted one."""
 NETWORK = (aiohttp.ClientError, OSError, asyncio.TimeoutError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from discord import Permissions
 
 from bot.contract import Button, Document, Gone, Letter, Posted, Reply, RetryLater, Text
 from bot.tokens import write
@@ -13,7 +14,7 @@ from tests.bot.discord.conftest import Bot
 from tests.fakes.discord.limits import Storm
 from tests.fakes.discord.people import Person, buttons
 from tests.fakes.discord.server import Server
-from tests.fakes.discord.world import MIB, Channel, Guild
+from tests.fakes.discord.world import BOT_PERMISSIONS, MIB, Channel, Guild
 
 NONCE = "0123456789abcdef"
 
@@ -75,6 +76,17 @@ async def test_a_question_that_was_deleted_is_no_obstacle(server: Server, bot: B
     async with bot() as client:
         await client.messenger.post(letter(hall, "Here", reply_to=str(asked.id)), Notes())
     assert mei.reads(hall) == "Here"
+
+
+async def test_without_the_history_there_is_no_reply_but_a_message(
+    server: Server, bot: Bot, mei: Person, hall: Channel
+) -> None:
+    server.expect(160002)
+    hall.bot_permissions = Permissions(BOT_PERMISSIONS.value, read_message_history=False)
+    asked = mei.say(hall, "my story")
+    async with bot() as client:
+        posted = await client.messenger.post(letter(hall, "Here", reply_to=str(asked.id)), Notes())
+    assert hall.messages[int(posted.message)].reply_to is None and mei.reads(hall) == "Here"
 
 
 async def test_who_is_gone(server: Server, bot: Bot, mei: Person, school: Guild, hall: Channel) -> None:

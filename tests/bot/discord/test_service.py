@@ -26,7 +26,7 @@ async def test_no_intent_is_privileged() -> None:
 
 
 async def test_a_wrong_token_ends_with_a_sentence(server: Server, desk: Desk) -> None:
-    with pytest.raises(UserError, match="does not accept the token") as refused:
+    with pytest.raises(UserError, match="Discord refused the token") as refused:
         await serve(SecretStr("wrong"), desk, asyncio.Event())
     assert refused.value.code == "bad_token" and "wrong" not in refused.value.message
     server.forgive()
