@@ -36,6 +36,12 @@ _TELEGRAM_STYLE: dict[Style, tuple[str, str]] = {
     "small": ("<i>", "</i>"),
     "code": ("<code>", "</code>"),
 }
+_JOINER = "\u2060"
+_LIVE = re.compile(r"@(?=\w)|:(?=//)|(?<=\w)\.(?=[^\W\d_]{2})")
+"""Where Telegram finds mentions (and pings people), links and domains in plain text by itself, which no escaping stops:
+an unseen word joiner there makes them plain words (TDLib's find_entities takes it for the end of either)."""
+_QUOTED_LIVE = re.compile(rf"{_LIVE.pattern}|(?<![\w/])[/#$](?=\w)")
+"""And commands and tags, in the words of others; in our own sentences a command may be tapped."""
 _UNSEEN = regex.compile(
     r"[\p{Cc}--[\n\t]]|[\u061C\u200B\u200E\u200F\u202A-\u202E\u2060-\u2064\u2066-\u206F\uFEFF\uFFF9-\uFFFB]|\p{Cs}",
     regex.VERSION1,
@@ -100,6 +106,8 @@ def _escape(text: str) -> str:
 def _telegram(text: str, style: Style) -> str:
     """Return one piece as Telegram HTML."""
     before, after = _TELEGRAM_STYLE.get(style, ("", ""))
+    if style != "code":  # there Telegram looks for nothing
+        text = (_QUOTED_LIVE if style == "quote" else _LIVE).sub(rf"\g<0>{_JOINER}", text)
     return f"{before}{html.escape(text, quote=False)}{after}"
 
 

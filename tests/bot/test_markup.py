@@ -49,12 +49,14 @@ def seen_on_telegram(content: str) -> str:
     inside = re.sub(r"</?(?:b|i|code)>", "", content)
     assert "<" not in inside, content
     assert not re.search(r"&(?!(?:lt|gt|amp);)", inside), content
-    return html.unescape(inside)
+    seen = html.unescape(inside)
+    assert not re.search(r"@\w|://|\w\.[^\W\d_]{2}", re.sub("<code>.*?</code>", "", seen)), content
+    return seen
 
 
 def squeezed(text: str) -> str:
-    """Return a text without white space, which pages may change between them."""
-    return re.sub(r"\s+", "", text)
+    """Return a text without white space, which pages may change between them, and without the unseen joiners."""
+    return re.sub(r"[\s\u2060]+", "", text)
 
 
 @settings(deadline=None, max_examples=60)
@@ -107,6 +109,13 @@ def test_styles() -> None:
     assert telegram_pages(texts[:3]) == ("<b>Title</b>\n\n<code>seed 5</code>\n\n<i>note</i>",)
     assert discord_pages([]) == () and telegram_pages([Text("  \n ")]) == ()
     assert discord_pages([Text("`", "code")]) == ("`ˋ`",) and discord_pages([Text("@everyone 1", "chat")]) == ("<#1>",)
+
+
+def test_telegram_finds_nothing_in_the_words_of_others_but_commands_in_ours() -> None:
+    hostile = "@everyone see https://evil.example or evil.example, /forgetme #tag $USD, 3.5 s and e.g. this"
+    (page,) = telegram_pages([Text(hostile, "quote")])
+    assert page.replace("\u2060", "") == hostile and page.count("\u2060") == 7
+    assert telegram_pages([Text("Please use /forgetme.")]) == ("Please use /forgetme.",)
 
 
 def test_clip() -> None:

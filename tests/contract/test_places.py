@@ -86,7 +86,7 @@ async def test_words_are_words(driver: Driver, tmp_path: Path, clock: FakeClock)
         room = here.room("Music club", mei)
         await mei.asks_story(room, Recording("@everyone <b>.mp3", SONG.data))
         await here.engine.finishes(await here.engine.takes(), title="@everyone <i>", paragraphs=(HOSTILE,))
-        seen = await room.shows("@everyone <i>")
+        seen = await room.shows("everyone <i>")  # before it may stand an unseen joiner
         await room.shows(button="Why?")
         assert HOSTILE in seen.text.replace("\u2060", "").replace("\u200c", "")
         assert {name for message in room.ours() for name in message.pings} <= {"Mei"}
