@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 
+from bot import gate
 from bot.contract import Actor, Place, Reply, Text
 from bot.desk import Desk, Mode, Visit, use_case
 from bot.gate import is_here, pair_here, remove_pair
@@ -170,14 +171,10 @@ async def _hold(desk: Desk, actor: Actor, place: Place, mode: Mode, everywhere: 
 
 
 async def _admin(desk: Desk, actor: Actor, place: Place, *, owner: bool = False) -> Visit:
-    """Return the visit of an admin of this place (or the owner). Raises `UserError` for everybody else."""
-    visit = await desk.visit(actor, place, add=True)
-    if owner and not visit.owner:
+    """Return the visit of an admin of this place, or with `owner` of the owner alone. Raises `UserError`."""
+    if owner and not (await desk.visit(actor, place)).owner:
         raise UserError("Only the owner of this TuneTale can do that.", code="not_owner")
-    # In a private chat everybody is alone, so nobody but the owner has anything to administer.
-    if not (visit.owner or (actor.admin and place.kind != "private")):
-        raise UserError("Only admins of this server or chat can do that.", code="not_admin")
-    return visit
+    return await gate.admin(desk, actor, place)
 
 
 async def _put(desk: Desk, visit: Visit, action: str, detail: str, name: str, value: str | None) -> None:
