@@ -26,7 +26,7 @@ from bot.discord.who import Interaction, actor_of, place_of
 from bot.discord.words import Words
 from bot.press import press
 from bot.replies import say
-from engine.errors import TuneTaleError, incident_id
+from engine.errors import TuneTaleError, UserError, incident_id
 from engine.jobs import Language
 
 log = logging.getLogger(__name__)
@@ -163,9 +163,14 @@ class TuneTaleClient(discord.Client):
         await self._tree.set_translator(Words())
         servers = self.desk.config.discord.servers
         for server in servers:
-            guild = discord.Object(int(server))
+            guild = discord.Object(_server_id(server))
             self._tree.copy_global_to(guild=guild)
-            await self._tree.sync(guild=guild)
+            try:
+                await self._tree.sync(guild=guild)
+            except discord.Forbidden:
+                log.warning(
+                    "commands are not published on server %s: the bot is not there", server
+                )
         if not servers:
             await self._tree.sync()
 
@@ -259,3 +264,11 @@ class TuneTaleClient(discord.Client):
         await self.reactions.close()
         await self.downloads.close()
         await super().close()
+
+
+def _server_id(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise UserError(
+            f"discord.servers names {text!r}; please give the number that Copy Server ID gives.", code="bad_config"
+        )
+    return int(text)

@@ -50,7 +50,7 @@ async def _login(client: TuneTaleClient, token: SecretStr) -> None:
         raise _refused() from None
     except discord.app_commands.CommandSyncFailure:
         raise  # our commands are wrong: a fault of ours, not of the network
-    except (discord.HTTPException, *NETWORK) as error:
+    except (discord.HTTPException, discord.RateLimited, *NETWORK) as error:
         raise Transient(f"Discord could not be reached ({type(error).__name__}).", code="platform") from error
 
 
@@ -68,7 +68,7 @@ def _end(task: asyncio.Task[None]) -> None:
         if error.code == TOKEN_REFUSED:
             raise _refused() from None
         raise Transient(f"Discord closed the connection ({error.code}).", code="platform") from error
-    except (discord.HTTPException, discord.GatewayNotFound, *NETWORK) as error:
+    except (discord.HTTPException, discord.RateLimited, discord.GatewayNotFound, *NETWORK) as error:
         raise Transient(f"Discord could not be reached ({type(error).__name__}).", code="platform") from error
     raise Transient("The connection to Discord ended.", code="platform")
 

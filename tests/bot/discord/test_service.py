@@ -16,6 +16,7 @@ from engine.errors import Transient, UserError
 from tests.bot.discord.conftest import Bot, Script, replying
 from tests.bot.discord.test_answers import words
 from tests.fakes.discord.gateway import AUTHENTICATION_FAILED, PRIVILEGED
+from tests.fakes.discord.limits import Storm
 from tests.fakes.discord.people import NotOffered, Person
 from tests.fakes.discord.server import PATIENCE_S, TOKEN, Server
 from tests.fakes.discord.world import PERSON_PERMISSIONS, Channel, Guild
@@ -110,10 +111,25 @@ async def test_admin_commands_are_offered_to_admins_on_servers(
     assert actors == [False, True]  # asked at use; the refusal is the core's
 
 
-async def test_commands_can_be_published_to_some_servers(server: Server, desk: Desk, mei: Person) -> None:
+async def test_commands_can_be_published_to_some_servers(
+    server: Server, desk: Desk, mei: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.expect(50001)
     school = server.world.guild("Music school", [mei.user])
-    desk.config = replace(desk.config, discord=replace(desk.config.discord, servers=(str(school.id),)))
-    client = TuneTaleClient(desk, guild_ready_s=0.01)
-    async with client:
-        await client.login(TOKEN)
+    await login(desk, str(school.id), "12345")
     assert server.guild_commands == {school.id: len(server.commands)}
+    assert "not published on server 12345" in caplog.text
+    with pytest.raises(UserError, match="'Music school'"):
+        await login(desk, "Music school")
+
+
+async def test_a_pause_at_the_start_is_passing(server: Server, desk: Desk) -> None:
+    server.limits.storms.append(Storm(1, 200.0, ("register commands",)))
+    with pytest.raises(Transient):
+        await serve(SecretStr(TOKEN), desk, asyncio.Event())
+
+
+async def login(desk: Desk, *servers: str) -> None:
+    desk.config = replace(desk.config, discord=replace(desk.config.discord, servers=servers))
+    async with TuneTaleClient(desk, guild_ready_s=0.01) as client:
+        await client.login(TOKEN)
