@@ -70,6 +70,8 @@ class Reactions:
         me = self._client.user
         if score is None or me is None or event.user_id == me.id or (event.member is not None and event.member.bot):
             return
+        if event.message_author_id not in (None, me.id):
+            return  # under somebody else's message; only an addition says whose it is
         posted = Posted(str(event.channel_id), str(event.message_id))
         added = event.event_type == "REACTION_ADD"
         try:

@@ -88,6 +88,7 @@ async def test_reactions_are_heard(server: Server, bot: Bot, noted: Noted, mei: 
         mei.react(message, DIGITS[4])
         mei.react(message, DIGITS[5], burst=True)
         mei.react(message, "👍")
+        mei.react(mei.say(hall, "not a card"), DIGITS[0])
         server.world.react(message, robot, DIGITS[1])
         server.world.react(message, server.world.bot, DIGITS[2])
         mei.unreact(message, DIGITS[4])
