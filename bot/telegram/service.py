@@ -130,6 +130,7 @@ async def _connected(app: App) -> AsyncIterator[None]:
         yield
     finally:
         await app.shutdown()
+        await app.bot.shutdown()  # the application leaves its connections open when it could not begin
 
 
 @asynccontextmanager
