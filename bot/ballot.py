@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot import dealing, rating
+from bot.config import VoteSettings
 from bot.contract import Actor, Audio, Button, Part, Place, Reply, Text
 from bot.desk import Desk, Visit, use_case
 from bot.exhibits import Exhibit, exhibit, learn_feelings
@@ -24,8 +25,6 @@ from engine.jobs import Language
 
 RESERVED_S = 1_800.0
 """A deal that nobody answers within half an hour is given to others."""
-DWELL_S = 12.0
-"""Nobody has listened and read sooner than this."""
 CONSENT_VERSION = 1
 """Of the words in the catalogue's section [consent]; changed words ask again."""
 _MINUTE_S = 60.0
@@ -52,8 +51,8 @@ async def vote(desk: Desk, actor: Actor, place: Place, after: int | None = None)
         before = await desk.ledger.read(lambda conn: _own(conn, visit, after))
         visit = replace(visit, scope_id=before.scope_id)
     now, folder = desk.clock.now(), desk.queue.folder
-    most_bytes = _most_bytes(desk, place)
-    found = await desk.ledger.write(lambda conn: deal(conn, visit, now, folder, most_bytes, _rng))
+    most_bytes, shares = _most_bytes(desk, place), desk.config.votes
+    found = await desk.ledger.write(lambda conn: deal(conn, visit, now, folder, most_bytes, _rng, shares))
     return _sheet(found, visit.language)
 
 
@@ -61,8 +60,8 @@ async def vote(desk: Desk, actor: Actor, place: Place, after: int | None = None)
 async def answer(desk: Desk, actor: Actor, place: Place, deal_id: int, score: str | int) -> Reply:
     """Take the answer to a deal."""
     visit = await _person(desk, actor, place)
-    value, now = rating.score_of(score), desk.clock.now()
-    given = await desk.ledger.write(lambda conn: take_answer(conn, visit, deal_id, value, now))
+    value, now, dwell_s = rating.score_of(score), desk.clock.now(), desk.config.votes.dwell_s
+    given = await desk.ledger.write(lambda conn: take_answer(conn, visit, deal_id, value, now, dwell_s))
     language = visit.language
     parts = (Text(say(language, "vote.thanks", score=value, count=given)), Text(say(language, "vote.forward"), "small"))
     row = (Button(say(language, "vote.next"), write("deal_next", deal_id)),)
@@ -112,7 +111,15 @@ async def agree(desk: Desk, actor: Actor, place: Place, on: bool | None = None) 
 # --- in a transaction --------------------------------------------------------------------------------------------
 
 
-def deal(conn: Connection, visit: Visit, now: float, folder: Path, most_bytes: int | None, rng: random.Random) -> Dealt:
+def deal(
+    conn: Connection,
+    visit: Visit,
+    now: float,
+    folder: Path,
+    most_bytes: int | None,
+    rng: random.Random,
+    shares: VoteSettings,
+) -> Dealt:
     """Reserve a pair for a person, or return the one that waits for an answer. Raises `UserError` when there is none.
 
     What can no longer be played, or not be sent (`most_bytes`), is passed over.
@@ -133,7 +140,6 @@ def deal(conn: Connection, visit: Visit, now: float, folder: Path, most_bytes: i
     rows = deals.choices(conn, person_id, visit.scope_id, campaign_id)
     again = deals.repeatable(conn, person_id, campaign_id, dealing.REPEAT_GAP)
     answered = deals.answered(conn, person_id)
-    shares = dealing.Shares()
     while (choice := dealing.choose(rows, again, answered, shares, rng, visit.language)) is not None:
         shown = exhibit(conn, choice.pair_id, choice.story_id, folder)
         if shown is not None and _playable(shown, most_bytes):
@@ -157,7 +163,7 @@ def deal(conn: Connection, visit: Visit, now: float, folder: Path, most_bytes: i
     )
 
 
-def take_answer(conn: Connection, visit: Visit, deal_id: int, score: int, now: float) -> int:
+def take_answer(conn: Connection, visit: Visit, deal_id: int, score: int, now: float, dwell_s: float) -> int:
     """Record the answer to a deal, and the ballot that it is; return how many the person has answered.
 
     Raises `UserError` for somebody else's deal, one that is over, a campaign that has ended, a pair that was deleted,
@@ -175,7 +181,7 @@ def take_answer(conn: Connection, visit: Visit, deal_id: int, score: int, now: f
         refused = rating.refusal(pair, visit.actor, votes.recent(conn, found.person_id, now - _MINUTE_S))
         if refused is not None:
             raise refused
-    early_s = found.dealt + DWELL_S - now
+    early_s = found.dealt + dwell_s - now
     if early_s > 0:
         raise UserError(
             f"Please listen and read first; your answer can be taken in {early_s:.0f} seconds.", code="too_early"

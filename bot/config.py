@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 
 from engine.errors import UserError
 from engine.settings import EngineSettings
@@ -113,6 +113,24 @@ class RetentionSettings:
     """What admins did."""
 
 
+Share = Annotated[float, Field(ge=0.0, le=0.3)]
+"""Of all deals; three controls together leave at least a tenth to real pairs."""
+
+
+@dataclass(frozen=True)
+class VoteSettings:
+    """The blind test: how many of its deals are hidden controls, and how soon an answer may come."""
+
+    mismatch: Share = 0.12
+    """Music with the story of other music, far away in feeling."""
+    plain: Share = 0.08
+    """Music with a story that was written with flat emotion."""
+    repeat: Share = 0.1
+    """A pair that the person has rated before."""
+    dwell_s: Annotated[float, Field(ge=0.0, le=600.0)] = 12.0
+    """Seconds before which nobody can have listened and read."""
+
+
 @dataclass(frozen=True)
 class Config:
     """The whole file."""
@@ -124,6 +142,7 @@ class Config:
     limits: LimitSettings = field(default_factory=LimitSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    votes: VoteSettings = field(default_factory=VoteSettings)
 
 
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.config import VoteSettings
 from db.deals import ChoiceRow
 
 Condition = Literal["match", "repeat", "mismatch", "plain"]
@@ -32,15 +33,6 @@ FURTHEST_SHARE = 3
 
 
 @dataclass(frozen=True)
-class Shares:
-    """How many of the deals are hidden controls, each as a share of all."""
-
-    mismatch: float = 0.12
-    plain: float = 0.08
-    repeat: float = 0.10
-
-
-@dataclass(frozen=True)
 class Choice:
     """What to deal: whose music, whose story, and as what."""
 
@@ -53,7 +45,7 @@ def choose(
     rows: Sequence[ChoiceRow],
     repeatable: Sequence[int],
     answered: int,
-    shares: Shares,
+    shares: VoteSettings,
     rng: random.Random,
     language: str | None = None,
 ) -> Choice | None:
@@ -101,7 +93,7 @@ def far_story(music: ChoiceRow, rows: Sequence[ChoiceRow], rng: random.Random) -
     return furthest[rng.randrange(len(furthest))][1] if furthest else None
 
 
-def _order(answered: int, shares: Shares, rng: random.Random) -> list[Condition]:
+def _order(answered: int, shares: VoteSettings, rng: random.Random) -> list[Condition]:
     """Return the control whose turn it is, drawn by its share; none for the first deals."""
     if answered < FIRST_REAL:
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.ballot import DWELL_S
+from bot.config import VoteSettings
 from db import votes
 from tests.contract.engine import PARAGRAPHS, SONG, TITLE
 from tests.contract.scenario import Driver
@@ -28,7 +28,7 @@ async def test_the_blind_test_is_private_and_counts(driver: Driver, tmp_path: Pa
         asked = await ada.reads(room, button="Skip this one")
         await ada.presses(asked, "4")
         await ada.reads(room, "listen and read first")
-        clock.advance(DWELL_S)
+        clock.advance(VoteSettings().dwell_s)
         await ada.presses(asked, "4")
         await ada.reads(room, "Your answer 4 is counted")
         tally = await here.desk.ledger.read(lambda conn: votes.tally(conn, 1))

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from bot import ballot, commands
-from bot.ballot import DWELL_S, RESERVED_S, deal, take_answer
+from bot.ballot import RESERVED_S, deal, take_answer
+from bot.config import VoteSettings
 from bot.contract import Actor, Audio, Place, Upload
 from bot.press import press
 from db import consent, deals, pairs, votes
 from db.votes import Connection
 from tests.fakes.chat import ANNA, BEN, GROUP, HOME, MEI, Room, button, file_of, texts
 
+DWELL_S = VoteSettings().dwell_s
 SONG = b"ID3 song"
 ELSEWHERE = Place("telegram", "-200", "group")
 
@@ -184,9 +186,9 @@ async def test_controls_are_dealt_and_never_become_ballots(here: Room) -> None:
     rng, seen = random.Random(1), list[str]()
 
     def one(conn: Connection) -> deals.DealRow:
-        found = deal(conn, visit, here.clock.now(), here.folder, None, rng).deal
+        found = deal(conn, visit, here.clock.now(), here.folder, None, rng, VoteSettings()).deal
         here.clock.advance(DWELL_S)
-        take_answer(conn, visit, found.id, 3, here.clock.now())
+        take_answer(conn, visit, found.id, 3, here.clock.now(), DWELL_S)
         return found
 
     while seen.count("match") < len(made):

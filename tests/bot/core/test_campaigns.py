@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from bot import ballot, campaigns, dealing
+from bot.config import VoteSettings
 from bot.contract import Document, Reply
-from bot.dealing import Shares, choose
+from bot.dealing import choose
 from db import campaigns as rows
 from db import deals, people
 from db.deals import ChoiceRow
@@ -165,7 +166,7 @@ def simulated(conn: sqlite3.Connection, pairs: int, raters: int, each: int, rng:
                 deals.choices(conn, person, chat, campaign.id),
                 deals.repeatable(conn, person, campaign.id, dealing.REPEAT_GAP),
                 deals.answered(conn, person),
-                Shares(),
+                VoteSettings(),
                 rng,
             )
             assert choice is not None
@@ -201,20 +202,20 @@ def row(pair: int, votes: int = 0, **more: Any) -> ChoiceRow:
 
 
 def test_the_fewest_votes_go_first() -> None:
-    found = {choose([row(1, 4), row(2, 1), row(3, 1)], [], 0, Shares(), random.Random(i)) for i in range(20)}
+    found = {choose([row(1, 4), row(2, 1), row(3, 1)], [], 0, VoteSettings(), random.Random(i)) for i in range(20)}
     assert {choice.pair_id for choice in found if choice} == {2, 3}
 
 
 def test_stories_in_ones_language_go_first() -> None:
     lines = [row(1, 0, language="zh-TW"), row(2, 7), row(3, 9, language=None)]
-    found = {choose(lines, [], 0, Shares(), random.Random(i), "en") for i in range(20)}
+    found = {choose(lines, [], 0, VoteSettings(), random.Random(i), "en") for i in range(20)}
     assert {choice.pair_id for choice in found if choice} == {2}
-    assert choose(lines[:1], [], 0, Shares(), random.Random(0), "en") is not None
+    assert choose(lines[:1], [], 0, VoteSettings(), random.Random(0), "en") is not None
 
 
 def test_the_shares_are_those_that_were_set() -> None:
     lines = [row(i, valence=(i % 2) - 0.5, arousal=0.0, plain_id=i + 100) for i in range(1, 41)]
-    rng, shares = random.Random(4), Shares(0.2, 0.1, 0.1)
+    rng, shares = random.Random(4), VoteSettings(0.2, 0.1, 0.1)
     found = [choose(lines, [41, 1], 9, shares, rng) for _ in range(4000)]
     for name, share in (("mismatch", 0.2), ("plain", 0.1), ("repeat", 0.1)):
         part = sum(1 for choice in found if choice and choice.condition == name) / 4000
@@ -226,12 +227,12 @@ def test_what_a_control_needs_is_there_or_it_is_a_real_one() -> None:
     near = [row(1, valence=0.1, arousal=0.1), row(2, valence=0.2, arousal=0.1), row(3)]
     far = [row(4, valence=0.9, arousal=0.1, language="zh-TW")]
     for i in range(30):
-        choice = choose([*near, *far], [], 9, Shares(1.0, 0.0, 0.0), random.Random(i), "en")
+        choice = choose([*near, *far], [], 9, VoteSettings(1.0, 0.0, 0.0), random.Random(i), "en")
         assert choice is not None and choice.condition == "match"  # too near, unknown, or in another language
-    plain = choose(near, [], 9, Shares(0.0, 1.0, 0.0), random.Random(0))
+    plain = choose(near, [], 9, VoteSettings(0.0, 1.0, 0.0), random.Random(0))
     assert plain is not None and plain.condition == "match"
 
 
 def test_nothing_left_is_nothing() -> None:
-    assert choose([row(1, done=True)], [1], 9, Shares(), random.Random(0)) is None
-    assert choose([], [], 0, Shares(), random.Random(0)) is None
+    assert choose([row(1, done=True)], [1], 9, VoteSettings(), random.Random(0)) is None
+    assert choose([], [], 0, VoteSettings(), random.Random(0)) is None
