@@ -26,7 +26,8 @@ SPEAK = "UPDATE person SET language = ? WHERE id = ?"
 # A person with everything that hangs on them.
 FORGET = "DELETE FROM person WHERE id = ?"
 # The private chats in which a person asked for something.
-PRIVATE_OF = "DELETE FROM chat WHERE kind = 'private' AND id IN (SELECT chat_id FROM job INDEXED BY job_person WHERE person_id = ?)"
+_ASKED_IN = "SELECT chat_id FROM job INDEXED BY job_person WHERE person_id = ?"
+PRIVATE_OF = f"DELETE FROM chat WHERE kind = 'private' AND id IN ({_ASKED_IN})"  # noqa: S608  (no value in it)
 
 
 @dataclass(frozen=True)
