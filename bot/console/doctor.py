@@ -26,7 +26,7 @@ from bot.console.sources import Place
 from bot.wishes import compose_request, story_request
 from engine.errors import TuneTaleError
 from engine.jobs import VERSION, FileSource
-from engine.settings import EngineSettings, LlamaSettings, StageSettings
+from engine.settings import EngineSettings, LlamaSettings, MusicgenSettings, StageSettings, T5Settings
 
 PACKAGES = ("torch", "transformers", "openai", "librosa", "av", "tinysoundfont", "pretty_midi", "yt-dlp", "aiosqlite")
 MIN_FREE_BYTES = 1_000_000_000
@@ -73,7 +73,11 @@ def findings(config: Config, *, run_jobs: bool, deep: bool = False) -> Iterator[
         if deep:
             models = Path(folder) / "tiny"
             subprocess.run([sys.executable, "-m", "engine.tiny", str(models)], check=True, capture_output=True)
-            yield from _jobs({"music to story, by a tiny language model": story}, tiny_settings(models))
+            wishes = {
+                "music to story, by a tiny language model": story,
+                "story to music, by a tiny T5 and a tiny MusicGen": music,
+            }
+            yield from _jobs(wishes, tiny_settings(models))
 
 
 def _package(name: str) -> Finding:
@@ -94,15 +98,20 @@ def _space(folder: Path) -> Finding:
 
 
 def _licences() -> Finding:
-    text = "the shipped emotion weights are for research and non-commercial use (engine/assets/LICENSE)"
+    text = (
+        "the shipped emotion weights are for research and non-commercial use (engine/assets/LICENSE); so are Meta's "
+        'weights of MusicGen (CC-BY-NC 4.0), which only the composer "musicgen" uses'
+    )
     return Finding(True, text)
 
 
 def tiny_settings(models: Path) -> EngineSettings:
     """Return settings for the models that `engine.tiny` saved in a folder, all on the processor."""
     return EngineSettings(
-        stages=StageSettings(storyteller="transformers"),
+        stages=StageSettings(storyteller="transformers", describer="t5", composer="musicgen"),
         llama=LlamaSettings(model=str(models / "llama"), device="cpu", batching="continuous"),
+        t5=T5Settings(model=str(models / "t5"), device="cpu"),
+        musicgen=MusicgenSettings(model=str(models / "musicgen"), device="cpu"),
     )
 
 

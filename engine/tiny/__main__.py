@@ -10,9 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.tiny.llama import save_reciting
+from engine.tiny.musicgen import save_tiny_musicgen
 from engine.tiny.story import PIECES
+from engine.tiny.t5 import save_tiny_t5
 
-MODELS: dict[str, Callable[[Path], object]] = {"llama": lambda folder: save_reciting(folder, PIECES)}
+MODELS: dict[str, Callable[[Path], object]] = {
+    "llama": lambda folder: save_reciting(folder, PIECES),
+    "musicgen": save_tiny_musicgen,
+    "t5": save_tiny_t5,
+}
 """What `tunetale doctor --deep` runs; it names the same folders in its settings."""
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from engine.music.load import load_composer, load_describer
 from engine.music.musicgen import MusicgenComposer
 from engine.music.steering import SteeredComposer
 from engine.settings import EngineSettings, MusicgenSettings, StageSettings, T5Settings
-from tests.fakes.tiny_musicgen import save_tiny_musicgen
+from engine.tiny.musicgen import save_tiny_musicgen
 
 
 @pytest.fixture(scope="module")

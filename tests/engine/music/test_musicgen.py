@@ -20,7 +20,7 @@ from engine.music.composer import Brief
 from engine.music.musicgen import RATE_HZ, TAIL_S, MusicgenComposer
 from engine.report import silent
 from engine.settings import MusicgenSettings
-from tests.fakes.tiny_musicgen import save_tiny_musicgen
+from engine.tiny.musicgen import save_tiny_musicgen
 
 BEATS = (Beat(0, 6, 0.5, 0.5, "happy"), Beat(6, 12, -0.5, -0.5, "sad"))
 BRIEF = Brief("A calm jazz tune in a minor key.", BEATS, 12.0, 3)

@@ -6,10 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from tokenizers.processors import TemplateProcessing
 from transformers import (
     EncodecConfig,
     EncodecFeatureExtractor,
@@ -17,13 +13,14 @@ from transformers import (
     MusicgenConfig,
     MusicgenForConditionalGeneration,
     MusicgenProcessor,
-    PreTrainedTokenizerFast,
     T5Config,
     T5EncoderModel,
 )
 from transformers.models.musicgen import MusicgenDecoderConfig, MusicgenForCausalLM
 
-WORDS = ("<pad>", "</s>", "<unk>", "a", "sad", "happy", "calm", "tune", "slow", "fast", "in", "major", "minor", "key")
+from engine.tiny.words import word_tokenizer
+
+WORDS = ("a", "sad", "happy", "calm", "tune", "slow", "fast", "in", "major", "minor", "key")
 CODES = 32
 CODEBOOKS = 4
 
@@ -31,6 +28,7 @@ CODEBOOKS = 4
 def save_tiny_musicgen(folder: Path, *, stereo: bool = False) -> Path:
     """Write model, tokenizer and feature extractor; 2 kHz sound of 50 frames a second. Same bytes each time."""
     torch.manual_seed(5)
+    tokenizer = word_tokenizer(WORDS)
     codec = EncodecModel(
         EncodecConfig(
             sampling_rate=2_000,
@@ -49,7 +47,7 @@ def save_tiny_musicgen(folder: Path, *, stereo: bool = False) -> Path:
     for layer in quantizer.layers:  # a fresh codebook holds zeros, and every code would sound the same
         layer.codebook.embed.normal_()
     text = T5EncoderModel(
-        T5Config(vocab_size=len(WORDS), d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2, pad_token_id=0)
+        T5Config(vocab_size=len(tokenizer), d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2, pad_token_id=0)
     )
     decoder = MusicgenForCausalLM(
         MusicgenDecoderConfig(
@@ -76,14 +74,6 @@ def save_tiny_musicgen(folder: Path, *, stereo: bool = False) -> Path:
         EncodecFeatureExtractor(
             feature_size=2 if stereo else 1, sampling_rate=2_000, padding_side="left", return_attention_mask=True
         ),
-        _tokenizer(),
+        tokenizer,
     ).save_pretrained(folder)
     return folder
-
-
-def _tokenizer() -> Any:
-    words = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
-    words.pre_tokenizer = Whitespace()
-    words.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    fast: Any = PreTrainedTokenizerFast
-    return fast(tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=64)
