@@ -14,18 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from engine.emotion.bilstm import Array, CurveNet, Shape, context, standardise
+from engine.emotion.bilstm import Array, CurveNet, Inputs, Shape, prepare, standardise
 from engine.emotion.curve import EmotionCurve
 from engine.emotion.features import NAMES, Features, extract
 from engine.emotion.setting import Setting
 from engine.errors import UserError
 from engine.media.recording import ANALYSIS_RATE_HZ
 
-FORMAT = 1
+FORMAT = 2
 """Version of the weight files; a file of another version is refused."""
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -123,13 +124,20 @@ class MusicEmotion:
         )
 
 
-def hear(net: CurveNet, config: MusicConfig, rows: Array, device: torch.device | None = None) -> Array:
-    """Feature rows [T, F] of one piece -> (valence, arousal) [T, 2] in standard deviations of ratings."""
+def hear(
+    net: CurveNet,
+    config: MusicConfig,
+    rows: Array,
+    device: torch.device | None = None,
+    place: NDArray[np.floating] | None = None,
+) -> Array:
+    """Feature rows [T, F] of one piece -> (valence, arousal) [T, 2] in standard deviations of ratings. `place` [T] says
+    where in the piece the rows lie, when they are not all of it."""
     unit = standardise(rows, np.array(config.mean, np.float32), np.array(config.scale, np.float32))
     with torch.inference_mode():
-        parts = (unit, context(unit, config.shape.context_rows))
-        batch = [torch.from_numpy(part)[None].to(device or "cpu") for part in parts]
-        found: Array = net(*batch, torch.tensor([len(rows)]))[0].cpu().numpy()
+        parts = prepare(unit, config.shape, place)
+        inputs = Inputs(*(torch.from_numpy(part)[None].to(device or "cpu") for part in parts))
+        found: Array = net(inputs, torch.tensor([len(rows)]))[0].cpu().numpy()
     return found
 
 

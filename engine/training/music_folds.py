@@ -7,17 +7,16 @@ bar, because game music grows the same way almost everywhere.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from engine.emotion.features import Array
 from engine.emotion.music import to_plane
-from engine.evaluation.metrics import Score, mean_within_r, score
+from engine.evaluation.metrics import Score, mean_within_r, pearson_r, score
 from engine.training.music_data import Example, SetName
 from engine.training.music_emotion import SPREAD, Recipe, Tell, Trained, train
 
@@ -36,6 +35,7 @@ class Guess:
     centre: NDArray[np.float64]
     unit: NDArray[np.float64]
     control: NDArray[np.float64] | None = None
+    fold: int = 0
 
     @property
     def curve(self) -> NDArray[np.float64]:
@@ -45,10 +45,12 @@ class Guess:
 
 @dataclass(frozen=True)
 class Report:
-    """What the folds say. `songs`: per set and axis; `within`: mean correlation within pieces of VGMIDI per axis and
-    the same of bar position; `emopia`: accuracy of V, A and quadrant, and of the most frequent class."""
+    """What the folds say. `songs`: per set and axis over all pieces; `by_fold`: the mean of the folds' correlations;
+    `within`: mean correlation within pieces of VGMIDI per axis, mean of the folds, and the same of bar position;
+    `emopia`: accuracy of V, A and quadrant, and of the most frequent class."""
 
     songs: dict[tuple[SetName, str], Score]
+    by_fold: dict[tuple[SetName, str], float]
     within: dict[str, tuple[float, float]]
     emopia: tuple[float, ...]
     emopia_constant: tuple[float, ...]
@@ -93,14 +95,25 @@ def run_folds(examples: Sequence[Example], recipe: Recipe, seed: int, tell: Tell
 
         trained = train(kept, recipe, seed + 1000 * k, say, unlabelled)
         control = _bar_position(kept)
-        guesses += [_guess(trained, piece, control) for piece in held]
+        guesses += [_guess(trained, piece, control, k) for piece in held]
     return summarise(guesses)
 
 
-def _guess(trained: Trained, piece: Example, by_place: NDArray[np.float64]) -> Guess:
-    centre, unit = trained.centre[piece.set]
+def hear_all(trained: Trained, pieces: Sequence[Example]) -> Report:
+    """Score what one network hears in pieces that it has not learned from."""
+    nothing = np.zeros((1, 2))
+    return summarise([_guess(trained, piece, nothing, 0) for piece in pieces])
+
+
+def songs_only(recipe: Recipe) -> Recipe:
+    """The same recipe without training how moments differ: enough for what is said of whole pieces."""
+    return dataclasses.replace(recipe, moves=dataclasses.replace(recipe.moves, steps=0))
+
+
+def _guess(trained: Trained, piece: Example, by_place: NDArray[np.float64], fold: int) -> Guess:
+    centre, unit = trained.centre.get(piece.set, (np.zeros(2), np.ones(2)))
     control = None if piece.place is None else by_place[_bins(piece.place, len(by_place))]
-    return Guess(piece, trained.hear(piece.rows), centre, unit, control)
+    return Guess(piece, trained.hear(piece), centre, unit, control, fold)
 
 
 def _bins(place: NDArray[np.float64], bins: int) -> NDArray[np.intp]:
@@ -120,24 +133,45 @@ def _bar_position(kept: Sequence[Example], bins: int = 20) -> NDArray[np.float64
 
 def summarise(guesses: Sequence[Guess]) -> Report:
     """Score the guesses of all folds together."""
-    songs = {
-        (name, label): score(
-            [guess.piece.song[axis] for guess in guesses if guess.piece.set == name],
-            [float(guess.curve[:, axis].mean()) for guess in guesses if guess.piece.set == name],
-            constant=[guess.centre[axis] for guess in guesses if guess.piece.set == name],
-            groups=[guess.piece.group for guess in guesses if guess.piece.set == name],
-        )
-        for name in SCALES
-        for axis, label in enumerate(AXES)
-    }
-    within = {}
-    for axis, label in enumerate(AXES):
-        timed = [g for g in guesses if g.piece.curve is not None and g.control is not None]
-        truth = [g.piece.curve[:, axis] for g in timed if g.piece.curve is not None]
-        control = [g.control[:, axis] for g in timed if g.control is not None]
-        heard = mean_within_r(truth, [g.curve[:, axis] for g in timed])
-        within[label] = (heard, mean_within_r(truth, control))
-    return Report(songs, within, *_emopia(guesses), *_plane(guesses))
+    songs, by_fold = {}, {}
+    for name in SCALES:
+        of = [guess for guess in guesses if guess.piece.set == name]
+        if not of:
+            continue
+        for axis, label in enumerate(AXES):
+            songs[(name, label)] = score(
+                [guess.piece.song[axis] for guess in of],
+                [float(guess.curve[:, axis].mean()) for guess in of],
+                constant=[guess.centre[axis] for guess in of],
+                groups=[guess.piece.group for guess in of],
+            )
+            by_fold[(name, label)] = _mean_of_folds(of, axis)
+    within = {label: _within(guesses, axis) for axis, label in enumerate(AXES)}
+    return Report(songs, by_fold, within, *_emopia(guesses), *_plane(guesses))
+
+
+def _mean_of_folds(guesses: Sequence[Guess], axis: int) -> float:
+    each = []
+    for fold in sorted({guess.fold for guess in guesses}):
+        of = [guess for guess in guesses if guess.fold == fold]
+        truth, found = [g.piece.song[axis] for g in of], [float(g.curve[:, axis].mean()) for g in of]
+        each.append(pearson_r(truth, found))
+    return float(np.mean(each))
+
+
+def _within(guesses: Sequence[Guess], axis: int) -> tuple[float, float]:
+    each = []
+    for fold in sorted({guess.fold for guess in guesses}):
+        timed = [g for g in guesses if g.piece.curve is not None and g.control is not None and g.fold == fold]
+        if timed:
+            truth = [g.piece.curve[:, axis] for g in timed if g.piece.curve is not None]
+            control = [g.control[:, axis] for g in timed if g.control is not None]
+            heard = [g.curve[:, axis] for g in timed]
+            each.append((mean_within_r(truth, heard), mean_within_r(truth, control)))
+    if not each:
+        return float("nan"), float("nan")
+    heard_r, control_r = np.mean(each, axis=0)
+    return float(heard_r), float(control_r)
 
 
 def _emopia(guesses: Sequence[Guess]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -152,6 +186,8 @@ def _emopia(guesses: Sequence[Guess]) -> tuple[tuple[float, ...], tuple[float, .
 
 def _plane(guesses: Sequence[Guess]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     curves = [to_plane(guess.standard, SPREAD) for guess in guesses if guess.piece.set == "emotify"]
+    if not curves:
+        return (), ()
     means = np.array([curve.mean(axis=0) for curve in curves])
     v, a = (means > 0).T
     return _floats(means.std(axis=0)), _floats([(v & a).mean(), (~v & a).mean(), (~v & ~a).mean(), (v & ~a).mean()])
@@ -159,27 +195,3 @@ def _plane(guesses: Sequence[Guess]) -> tuple[tuple[float, ...], tuple[float, ..
 
 def _floats(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
-
-
-def show(report: Report, console: Console) -> None:
-    """Print the report as tables."""
-    songs = Table(title="Means of pieces, five folds; VGMIDI by series, Emotify (proxies) by track")
-    for heading in ("set", "axis", "scale", "n", "r", "95 % CI", "R²", "CCC", "MAE", "MAE of a constant"):
-        songs.add_column(heading, justify="left" if heading in ("set", "axis", "scale") else "right")
-    for (name, axis), s in report.songs.items():
-        interval = f"{s.r_interval[0]:.2f}–{s.r_interval[1]:.2f}"
-        numbers = (f"{s.r:.3f}", interval, f"{s.r2:.3f}", f"{s.ccc:.3f}", f"{s.mae:.3f}", f"{s.constant_mae:.3f}")
-        songs.add_row(name, axis, SCALES[name], str(s.n), *numbers)
-    console.print(songs)
-    more = Table(title="Within pieces of VGMIDI (mean r), and EMOPIA's validation part (accuracy)")
-    for heading in ("measure", "valence", "arousal", "quadrant"):
-        more.add_column(heading, justify="left" if heading == "measure" else "right")
-    for row, which in (("within pieces", 0), ("control: position of the bar", 1)):
-        more.add_row(row, *(f"{report.within[axis][which]:.3f}" for axis in AXES), "")
-    for row, values in (("EMOPIA", report.emopia), ("EMOPIA, most frequent class", report.emopia_constant)):
-        more.add_row(row, *(f"{value:.3f}" for value in values))
-    more.add_row("SD of Emotify's song means on the plane", *(f"{value:.3f}" for value in report.spread), "")
-    console.print(more)
-    names = ("++", "−+", "−−", "+−")
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, report.quadrants, strict=True))
-    console.print(f"Emotify clips by quadrant (valence, arousal): {shares}")

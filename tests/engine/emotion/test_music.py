@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.emotion.bilstm import CurveNet, Shape, context
+from engine.emotion.bilstm import PLACE_COLUMNS, CurveNet, Inputs, Shape, context, places, prepare
 from engine.emotion.features import NAMES, Features
 from engine.emotion.music import CONFIG_FILE, WEIGHTS_FILE, MusicConfig, MusicEmotion, save_model, to_plane
 from engine.errors import UserError
@@ -24,29 +24,41 @@ def model() -> MusicEmotion:
 @pytest.fixture(scope="module")
 def net() -> CurveNet:
     torch.manual_seed(0)
-    return CurveNet(Shape(features=5, project=8, hidden=8, head=8, context_rows=3)).eval()
+    made = CurveNet(Shape(features=5, project=8, hidden=8, head=8, context_rows=6, moment_rows=2)).eval()
+    torch.nn.init.normal_(made.moves.weight)
+    return made
 
 
-def _rows(*shape: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(1).normal(size=shape).astype(np.float32))
+def _inputs(*lengths: int) -> tuple[Inputs, torch.Tensor]:
+    rng = np.random.default_rng(1)
+    most = max(lengths)
+    widths = (5, 10, 5, PLACE_COLUMNS)
+    parts = (rng.normal(size=(len(lengths), most, width)).astype(np.float32) for width in widths)
+    return Inputs(*(torch.from_numpy(part) for part in parts)), torch.tensor(lengths)
 
 
 def test_padding_and_company_change_nothing(net: CurveNet) -> None:
-    lengths = torch.tensor([7, 20, 1])
-    rows, around = _rows(3, 20, 5), _rows(3, 20, 10)
+    inputs, lengths = _inputs(7, 20, 1)
     with torch.inference_mode():
-        together = net(rows, around, lengths)
+        together = net(inputs, lengths)
         for i, length in enumerate(lengths):
-            alone = net(rows[i : i + 1, :length], around[i : i + 1, :length], lengths[i : i + 1])
+            alone = net(Inputs(*(part[i : i + 1, :length] for part in inputs)), lengths[i : i + 1])
             assert torch.allclose(alone[0], together[i, :length], atol=1e-6)
 
 
 def test_what_is_in_the_padding_does_not_matter(net: CurveNet) -> None:
-    rows, around, lengths = _rows(2, 9, 5), _rows(2, 9, 10), torch.tensor([9, 4])
-    other = rows.clone()
-    other[1, 4:] = 100.0
+    inputs, lengths = _inputs(9, 4)
+    others = Inputs(*(part.clone() for part in inputs))
+    for part in others:
+        part[1, 4:] = 100.0
     with torch.inference_mode():
-        assert torch.equal(net(rows, around, lengths)[1, :4], net(other, around, lengths)[1, :4])
+        assert torch.equal(net(inputs, lengths)[1, :4], net(others, lengths)[1, :4])
+
+
+def test_an_untrained_moment_does_not_differ_from_its_song() -> None:
+    inputs, lengths = _inputs(6)
+    with torch.inference_mode():
+        assert not CurveNet(Shape(features=5)).differs(inputs, lengths).any()
 
 
 def test_context_by_hand() -> None:
@@ -55,12 +67,30 @@ def test_context_by_hand() -> None:
     assert found[:, 1] == pytest.approx([1, np.std([0, 2, 4]), np.std([2, 4, 10]), 3])
 
 
+def test_what_is_prepared_by_hand() -> None:
+    shape = Shape(features=1, context_rows=9, moment_rows=1)
+    rows, song, moment, place = prepare(np.array([[0.0], [2.0], [4.0], [10.0]], np.float32), shape)
+    assert rows[:, 0] == pytest.approx([0, 2, 4, 10])
+    assert song[:, 0] == pytest.approx([4, 4, 4, 4])
+    assert moment[:, 0] == pytest.approx([-3, -2, 16 / 3 - 4, 3])
+    assert place == pytest.approx(places(np.array([1, 3, 5, 7]) / 8))
+    assert prepare(rows, shape, np.full(4, 0.5))[3] == pytest.approx(places(np.full(4, 0.5)))
+
+
+def test_places_tell_beginning_middle_and_end() -> None:
+    start, middle, end = places(np.array([0.0, 0.5, 1.0]))
+    assert start[0] == -end[0] == -0.5
+    assert middle[0] == 0
+    assert start[4] == end[5] == 1
+    assert max(middle[4], middle[5], start[5], end[4]) < 1e-3
+
+
 def test_both_directions_reach_the_whole_piece(net: CurveNet) -> None:
-    rows, around = _rows(1, 12, 5), _rows(1, 12, 10)
-    changed = rows.clone()
-    changed[0, 6] += 1.0
+    inputs, lengths = _inputs(12)
+    changed = Inputs(inputs.rows.clone(), *inputs[1:])
+    changed.rows[0, 6] += 1.0
     with torch.inference_mode():
-        moved = (net(rows, around, torch.tensor([12])) - net(changed, around, torch.tensor([12]))).abs().sum(dim=2)[0]
+        moved = (net(inputs, lengths) - net(changed, lengths)).abs().sum(dim=2)[0]
     assert (moved > 0).all()
 
 
@@ -84,6 +114,18 @@ def _mean(model: MusicEmotion, **how: object) -> tuple[float, float]:
 def test_louder_brighter_and_faster_is_more_aroused(model: MusicEmotion) -> None:
     gentle = _mean(model, per_second=0.5, level=0.02, partials=3, slope=2.0)[1]
     assert _mean(model, per_second=6.0, level=0.25, partials=16, slope=0.5)[1] > gentle + 0.2
+
+
+@pytest.mark.parametrize("seconds", [24, 60, 120])
+def test_a_change_within_a_piece_is_heard(model: MusicEmotion, seconds: int) -> None:
+    """One half is four times louder and faster than the other, whichever comes first."""
+    calm, excited = (
+        chords(seconds=seconds / 2, per_second=speed, level=level) for speed, level in ((1.0, 0.05), (4.0, 0.2))
+    )
+    rising = model.listen(np.concatenate([calm, excited])).curve.values[:, 1]
+    falling = model.listen(np.concatenate([excited, calm])).curve.values[:, 1]
+    assert rising[seconds:].mean() > rising[:seconds].mean() + 0.08
+    assert falling[:seconds].mean() > falling[seconds:].mean() + 0.08
 
 
 @pytest.mark.parametrize("root", [48, 51, 55])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,23 +17,25 @@ import soundfile
 from engine.emotion.bilstm import Shape
 from engine.emotion.features import NAMES
 from engine.emotion.music import MusicEmotion
+from engine.evaluation import music_emotion as evaluation
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.synth import Synth
 from engine.training import music_data, music_emotion, music_folds, render
 from engine.training.__main__ import main as train_command
+from engine.training.moves import MoveRecipe
 from engine.training.music_data import PIANO, STRINGS, Example, Programs, load
 from engine.training.music_emotion import Recipe, train
+from engine.training.songs import SongRecipe
 from tests.engine.emotion.sounds import MAJOR, MINOR, chords
 
 PIANO_ONLY: Programs = {"vgmidi": (PIANO,), "emopia": (PIANO,)}
 
 SMALL = Recipe(
-    shape=Shape(features=len(NAMES), project=8, hidden=8, head=8, context_rows=8, dropout=0.1),
-    epochs=30,
-    batch=12,
-    rate=1e-2,
-    crop_rows=(5, 8),
+    shape=Shape(features=len(NAMES), project=8, hidden=8, head=16, context_rows=8, moment_rows=3),
+    songs=SongRecipe(mixtures=100, copies=5, steps=150, batch=64),
+    moves=MoveRecipe(steps=10, timed=4, joined=4, pool=10, part_rows=(3, 6)),
 )
+QUICK = replace(SMALL, songs=replace(SMALL.songs, steps=3), moves=replace(SMALL.moves, steps=2))
 
 
 def _midi(path: Path, quality: tuple[int, ...], beats_per_s: float, velocity: int, bars: int = 2) -> None:
@@ -136,17 +139,16 @@ def test_what_was_learned_is_heard_in_new_pieces(examples: list[Example]) -> Non
     held = [e for e in examples if (e.set == "vgmidi" and e.group == "s4") or e.part == "val"]
     kept = [e for e in examples if e not in held]
     trained = train(kept, SMALL, 1, _tell, [e for e in examples if e.set == "emotify"])
-    found = np.array([trained.hear(e.rows).mean(axis=0) for e in held])
+    found = np.array([trained.hear(e).mean(axis=0) for e in held])
     truth = np.sign(np.array([e.song for e in held]))
     assert ((found > 0) == (truth > 0)).mean(axis=0) == pytest.approx([1, 1], abs=0.2)
 
 
 def test_the_same_seed_gives_the_same_weights(examples: list[Example]) -> None:
-    recipe = Recipe(shape=SMALL.shape, epochs=1, batch=16, crop_rows=(6, 8))
     real = [e for e in examples if e.set == "emotify"]
 
     def weights(seed: int) -> bytes:
-        net = train(examples, recipe, seed, _tell, real).net
+        net = train(examples, QUICK, seed, _tell, real).net
         return b"".join(value.numpy().tobytes() for value in net.state_dict().values())
 
     assert weights(1) == weights(1) != weights(2)
@@ -173,17 +175,39 @@ def test_a_constant_guess_scores_nothing(examples: list[Example]) -> None:
 
 
 def test_the_command_writes_weights_that_load(
-    data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(music_emotion, "load", partial(load, programs=PIANO_ONLY))
-    monkeypatch.setattr(music_emotion, "Recipe", lambda: Recipe(shape=SMALL.shape, epochs=1, batch=16))
+    monkeypatch.setattr(music_emotion, "Recipe", lambda: QUICK)
     common = ["music-emotion", "--data", str(data), "--cache", str(cache), "--seed", "3"]
-    assert train_command([*common, "--out", str(tmp_path)]) == 0
-    assert MusicEmotion.load(tmp_path).listen(chords(seconds=4)).curve.values.shape == (8, 2)
-    assert train_command([*common, "--folds"]) == 0
+    assert train_command([*common, "--out", str(tmp_path / "all")]) == 0
+    assert train_command([*common, "--out", str(tmp_path / "one"), "--sources", "vgmidi"]) == 0
+    models = [MusicEmotion.load(tmp_path / name) for name in ("all", "one")]
+    assert [model.name for model in models] == ["bilstm-2 (TuneTale)", "bilstm-2-vgmidi (TuneTale)"]
+    assert all(model.listen(chords(seconds=4)).curve.values.shape == (8, 2) for model in models)
+    assert (tmp_path / "all/model.safetensors").read_bytes() != (tmp_path / "one/model.safetensors").read_bytes()
+
+
+def test_a_source_that_is_left_out_teaches_nothing(examples: list[Example]) -> None:
+    real = [e for e in examples if e.set == "emotify"]
+    rendered = [e for e in examples if e.set == "vgmidi"]
+    upside_down = [replace(e, song=(-e.song[0], -e.song[1])) for e in real]
+    nets = [train(rendered, QUICK, 1, _tell, unlabelled).net.state_dict() for unlabelled in (real, upside_down)]
+    assert all(np.array_equal(nets[0][name], nets[1][name]) for name in nets[0])
+
+
+def test_the_evaluation_prints_goals_and_controls(
+    data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(evaluation, "load", partial(load, programs=PIANO_ONLY))
+    monkeypatch.setattr(evaluation, "Recipe", lambda: QUICK)
+    monkeypatch.setattr(evaluation, "COMBINATIONS", (("vgmidi",), ("emotify",)))
+    arguments = ["--data", str(data), "--cache", str(cache), "--out", str(tmp_path), "--seeds", "2"]
+    assert evaluation.main([*arguments, "--parts", "folds", "sources"]) == 0
     printed = capsys.readouterr().out
-    for what in ("constant", "control", "95 % CI", "EMOPIA", "vgmidi", "emotify"):
-        assert what in printed
+    for what in ("mean of 2 seeds", "control", "95 % CI", *evaluation.GOALS, "The paper", "emotify"):
+        assert what in printed, what
+    assert (tmp_path / "music_emotion_learning.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,195 @@
+"""Trains the song head: where on the plane a piece lies. Knows labelled pieces and their statistics.
+
+Each set's labels are brought to mean 0 and standard deviation 1. Rendered pieces have one teacher and real recordings
+another, because a synthesiser's piano and a record differ in everything but the music; the head learns both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from engine.emotion.bilstm import Array, CurveNet
+from engine.training.music_data import PIANO, Example, SetName
+from engine.training.teacher import Teacher, Unit, Values, label_offset, mixtures
+
+Kind = tuple[SetName, int]
+"""A population of pieces that sound alike: the set, and the program on which it is played (0 for recordings)."""
+
+REAL: Kind = ("emotify", 0)
+
+SET_WEIGHT = {"vgmidi": 2.0, "emopia": 1.0, "emotify": 1.0}
+"""Weight of a piece in its teacher: VGMIDI's thirty raters say more than EMOPIA's one quadrant."""
+
+
+@dataclass(frozen=True)
+class SongRecipe:
+    """How the song head learns. `mixtures`: pieces between the labelled ones, per kind; `copies`: how often each
+    labelled piece stands beside them."""
+
+    mixtures: int = 3_000
+    copies: int = 5
+    steps: int = 800
+    batch: int = 256
+    rate: float = 2e-3
+    weight_decay: float = 0.05
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """An example as the network reads it: standardised `rows` [T, F], their statistics [2 F], what the teacher says
+    of it, and for VGMIDI the label of every row [T, 2] in the unit of the network."""
+
+    example: Example
+    rows: Array
+    statistics: Values
+    taught: Values
+    curve: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What the teachers know: the pieces of every kind, its unit and its teacher, and the sets' label units.
+
+    `as_real` is the unit of real recordings when none of them has labels: rendered pieces then have to stand for them.
+    """
+
+    pieces: dict[Kind, list[Piece]]
+    units: dict[Kind, Unit]
+    teachers: dict[Kind, Teacher]
+    centre: dict[SetName, tuple[Values, Values]]
+    real: Unit
+
+    @property
+    def rendered(self) -> Unit | None:
+        """The unit of rendered pianos."""
+        pianos = [self.units[kind] for kind in sorted(self.units) if kind != REAL and kind[1] == PIANO]
+        return pianos[0] if pianos else None
+
+
+def statistics(rows: Array) -> Values:
+    """Mean and standard deviation over rows [T, F]: [2 F]."""
+    return np.concatenate([rows.mean(axis=0), rows.std(axis=0)]).astype(np.float64)
+
+
+def teach(
+    examples: Sequence[Example], unit: Callable[[Example], Array], unlabelled: Sequence[Example], seed: int
+) -> Known:
+    """Make the teachers of the kinds that are there."""
+    by_kind: dict[Kind, list[tuple[Example, Array]]] = {}
+    for example in sorted(examples, key=lambda e: (e.set, e.version, e.name)):
+        by_kind.setdefault((example.set, example.version), []).append((example, unit(example)))
+    found = {kind: np.array([statistics(rows) for _, rows in pieces]) for kind, pieces in by_kind.items()}
+    centre = {kind[0]: _centre([e for e, _ in pieces]) for kind, pieces in by_kind.items()}
+    truths = {
+        kind: (np.array([e.song for e, _ in pieces]) - centre[kind[0]][0]) / centre[kind[0]][1]
+        for kind, pieces in by_kind.items()
+    }
+    units = _units(found)
+    if {("vgmidi", PIANO), ("emopia", PIANO)} <= by_kind.keys():
+        _join_labels(found, truths, units, centre)
+    teachers: dict[Kind, Teacher] = {}
+    for group in ([kind for kind in sorted(by_kind) if kind != REAL], [kind for kind in by_kind if kind == REAL]):
+        if group:
+            teacher = Teacher(
+                np.concatenate([units[kind].apply(found[kind]) for kind in group]),
+                np.concatenate([truths[kind] for kind in group]),
+                np.concatenate([np.full(len(found[kind]), SET_WEIGHT[kind[0]]) for kind in group]),
+                seed,
+            )
+            teachers |= dict.fromkeys(group, teacher)
+    pieces = {
+        kind: [
+            Piece(example, rows, statistic, taught, _curve(example, centre[kind[0]]))
+            for (example, rows), statistic, taught in zip(
+                alike, found[kind], teachers[kind](units[kind].apply(found[kind])), strict=True
+            )
+        ]
+        for kind, alike in by_kind.items()
+    }
+    real = units.get(REAL) or Unit.of(np.array([statistics(unit(example)) for example in unlabelled]))
+    return Known(pieces, units, teachers, centre, real)
+
+
+def _centre(pieces: Sequence[Example]) -> tuple[Values, Values]:
+    songs = np.array([piece.song for piece in pieces])
+    return songs.mean(axis=0), songs.std(axis=0)
+
+
+def _curve(example: Example, centre: tuple[Values, Values]) -> Array | None:
+    return None if example.curve is None else ((example.curve - centre[0]) / centre[1]).astype(np.float32)
+
+
+def _units(found: dict[Kind, Values]) -> dict[Kind, Unit]:
+    """All pianos share one unit; the other programs are brought to it by the pieces that both play."""
+    units = {kind: Unit.of(values) for kind, values in found.items() if kind == REAL}
+    pianos = [kind for kind in sorted(found) if kind != REAL and kind[1] == PIANO]
+    if pianos:
+        piano = Unit.of(np.concatenate([found[kind] for kind in pianos]))
+        units |= dict.fromkeys(pianos, piano)
+        for kind in found.keys() - units.keys():
+            units[kind] = piano.aligned(found[(kind[0], PIANO)], found[kind])
+    return units
+
+
+def _join_labels(
+    found: dict[Kind, Values],
+    truths: dict[Kind, Values],
+    units: dict[Kind, Unit],
+    centre: dict[SetName, tuple[Values, Values]],
+) -> None:
+    """Shift VGMIDI's labels so that pieces which sound like EMOPIA's have the labels of EMOPIA's."""
+    both: tuple[Kind, Kind] = (("vgmidi", PIANO), ("emopia", PIANO))
+    sound = np.concatenate([units[kind].apply(found[kind]) for kind in both])
+    is_vgmidi = np.arange(len(sound)) < len(found[both[0]])
+    offset = label_offset(sound, np.concatenate([truths[kind] for kind in both]), is_vgmidi)
+    for kind in truths:
+        if kind[0] == "vgmidi":
+            truths[kind] = truths[kind] - offset
+    mean, scale = centre["vgmidi"]
+    centre["vgmidi"] = (mean + offset * scale, scale)
+
+
+def fit(net: CurveNet, known: Known, recipe: SongRecipe, seed: int, tell: Callable[[float], None]) -> list[float]:
+    """Train `net.where`; return the mean squared error over each twentieth of the steps."""
+    rng = np.random.default_rng(seed)
+    seen, said = _pool(known, recipe, rng)
+    population = known.rendered or known.real
+    for i, unit in enumerate((known.real, population)):
+        net.song_mean[i], net.song_scale[i] = torch.from_numpy(unit.mean), torch.from_numpy(unit.scale)
+    parameters = [p for name, p in net.named_parameters() if name.startswith("song_")]
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1)
+    losses = []
+    net.train()
+    for step in range(recipe.steps):
+        rows = torch.from_numpy(rng.integers(len(seen), size=recipe.batch))
+        loss = nn.functional.mse_loss(net.where(seen[rows], recipe.dropout), said[rows])
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+        tell((step + 1) / recipe.steps)
+    return [float(part.mean()) for part in np.array_split(np.array(losses), 20) if len(part)]
+
+
+def _pool(known: Known, recipe: SongRecipe, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Statistics [n, 2 F] of pieces and mixtures, and what the teachers say of them [n, 2]."""
+    seen, said = [], []
+    for kind in sorted(known.pieces):
+        own = np.array([piece.statistics for piece in known.pieces[kind]])
+        drawn = np.concatenate([mixtures(own, recipe.mixtures, rng), np.repeat(own, recipe.copies, axis=0)])
+        unit = known.units[kind].apply(drawn)
+        taught = known.teachers[kind](unit)
+        seen.append(drawn)
+        said.append(taught)
+        if REAL not in known.pieces:
+            seen.append(unit * known.real.scale + known.real.mean)
+            said.append(taught)
+    return tuple(torch.from_numpy(np.concatenate(part).astype(np.float32)) for part in (seen, said))  # type: ignore[return-value]
