@@ -41,7 +41,7 @@ OVERRUN_COST = 40.0
 """Weight of what the whole story's relative error exceeds TOLERANCE by."""
 TOLERANCE = 0.08
 """Relative error in length that nobody minds."""
-VARIETY = 1.6
+VARIETY = 1.9
 """Largest seeded disadvantage of a colour fragment or frame; what makes two seeds tell two stories."""
 PLOT_VARIETY = 0.8
 """The same for a plot fragment: there are as many plots as frames, and a turn or an end has to feel right."""
@@ -83,7 +83,7 @@ QUEST_FROM = 3.5
 """Room, in mean plot fragments, from which a story says what is wanted; the shortest leave it to the opening."""
 MAX_COLOUR = 14
 """Colour fragments in one paragraph at most."""
-LEAD_CHANCE = 0.35
+LEAD_CHANCE = 0.25
 """Chance that a paragraph begins with a scene instead of an act."""
 SHIFT_FROM = 1.3
 """Change of target (z) from which a bridge may open the paragraph."""
