@@ -25,7 +25,10 @@ Urgency = Literal["now", "never_wait"]
 """`never_wait`: progress, which is worth nothing later; it is refused with `Busy` instead of waiting."""
 NEVER_WAIT: Urgency = "never_wait"
 
-PATIENCE_S = 30.0
+MOST_CALLS = 12
+"""Calls that are under way at once: several times what 30 messages a second need. More would only cost time: the HTTP
+library looks through all connections and all waiting calls at every call (httpcore 1.0, `connection_pool.py`)."""
+PATIENCE_S = 60.0
 """A call waits so long for its turn or for a pause to end; then it fails with `RetryAfter`, for the outbox to keep."""
 MAX_TRIES = 5
 """Calls of one message that may be answered with 429."""
@@ -106,6 +109,7 @@ class FloodGate(BaseRateLimiter[Urgency]):
         self._paced = paced
         self._overall = Pace(*_OVERALL)
         self._next = asyncio.Lock()
+        self._wire = asyncio.Semaphore(MOST_CALLS)
         self._lines: dict[int, Line] = {}
         self._holds: dict[int | None, float] = {}
         self._closing = asyncio.Event()
@@ -137,7 +141,8 @@ class FloodGate(BaseRateLimiter[Urgency]):
                 await self._turn(chat, patience)
             await self._silence(chat, patience)
             try:
-                return await callback(*args, **kwargs)
+                async with self._wire:
+                    return await callback(*args, **kwargs)
             except RetryAfter as refused:
                 self._hold(chat, _seconds(refused))
                 if last or _seconds(refused) > patience:

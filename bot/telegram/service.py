@@ -22,7 +22,7 @@ from bot.deliver import attend
 from bot.desk import Desk
 from bot.replies import commands
 from bot.telegram.handlers import Handlers, Turns
-from bot.telegram.limiter import FloodGate
+from bot.telegram.limiter import MOST_CALLS, FloodGate
 from bot.telegram.messenger import TelegramMessenger
 from bot.telegram.orders import COMMANDS
 from bot.telegram.pulse import Listening, Pulse
@@ -44,8 +44,6 @@ MENUS: dict[str | None, Language] = {None: "en", "zh": "zh-TW"}
 """Telegram's language codes have two letters; without one: everybody else."""
 POLL_S = 25
 """Seconds for which Telegram holds a poll open."""
-CONNECTIONS = 64
-"""Calls that can be under way at once; others wait for a free connection."""
 ANSWER_S, UPLOAD_S, CONNECT_S = 30.0, 180.0, 10.0
 """Seconds for an answer (Telegram works on uploads before it gives one), for an upload, for a connection."""
 WEBHOOK_HOST = "127.0.0.1"
@@ -95,7 +93,7 @@ def application(
     """Return the library's application: no queue of jobs, no storage, its own limiter and order."""
     polling = Listening(pulse, refused, read_timeout=POLL_S + ANSWER_S)
     calls = HTTPXRequest(
-        CONNECTIONS,
+        MOST_CALLS,
         read_timeout=ANSWER_S,
         write_timeout=ANSWER_S,
         connect_timeout=CONNECT_S,

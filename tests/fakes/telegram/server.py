@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class FakeTelegram:
         self.methods = Methods(self.world, self.fault, local=local)
         self.flood = Flood(now) if flood else None
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.counts: Counter[str] = Counter()
+        """How often each method was called."""
         self.refused = 0
         """Calls that were answered with 429."""
         self.faults: list[str] = []
@@ -169,6 +172,7 @@ class FakeTelegram:
             self.fault(f"{method}: {error}")
             raise ApiError(400, f"Bad Request: {error}") from None
         self.calls.append((method, call.model_dump(exclude_unset=True)))
+        self.counts[method] += 1
         self._changed()
         return call, attached
 
