@@ -17,7 +17,7 @@ def save_tiny_t5(folder: Path) -> Path:
     """Write model and tokenizer. Same bytes each time."""
     torch.manual_seed(3)
     tokenizer = word_tokenizer(WORDS.split())
-    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    sizes: Any = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
     config: Any = T5Config(vocab_size=len(tokenizer), pad_token_id=0, eos_token_id=1, **sizes)
     config.decoder_start_token_id = 0
     model: Any = T5ForConditionalGeneration(config)
