@@ -37,9 +37,9 @@ PARAGRAPH_COST = 2.0
 """Weight of the distance between a paragraph's mean and its target, as the listener will judge it."""
 LENGTH_COST = 10.0
 """Weight of the relative error in length so far."""
-OVERRUN_COST = 40.0
+OVERRUN_COST = 80.0
 """Weight of what the whole story's relative error exceeds TOLERANCE by."""
-TOLERANCE = 0.08
+TOLERANCE = 0.06
 """Relative error in length that nobody minds."""
 VARIETY = 1.9
 """Largest seeded disadvantage of a colour fragment or frame; what makes two seeds tell two stories."""
