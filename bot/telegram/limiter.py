@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -25,8 +26,8 @@ Urgency = Literal["now", "never_wait"]
 """`never_wait`: progress, which is worth nothing later; it is refused with `Busy` instead of waiting."""
 NEVER_WAIT: Urgency = "never_wait"
 
-MOST_CALLS = 12
-"""Calls that are under way at once: several times what 30 messages a second need. More would only cost time: the HTTP
+MOST_CALLS = 8
+"""Calls that are under way at once: more than 20 messages a second need. More would only cost time: the HTTP
 library looks through all connections and all waiting calls at every call (httpcore 1.0, `connection_pool.py`)."""
 PATIENCE_S = 60.0
 """A call waits so long for its turn or for a pause to end; then it fails with `RetryAfter`, for the outbox to keep."""
@@ -69,8 +70,9 @@ class Pace:
         return self._next <= now
 
 
-# Each a little below the published window: 4 + 24 in a second, 4 + 14 in a minute.
-_OVERALL, _GROUP, _CHAT = (4, 24.0), (4, 14.0 / 60.0), (2, 0.9)
+_OVERALL, _GROUP, _CHAT = (3, 19.0), (4, 14.0 / 60.0), (2, 0.9)
+"""Burst and rate, below the published windows however long a call is on its way: 3 + 19 in a second and the 8 that may
+arrive late make 30; 4 + 14 in a minute."""
 
 
 class Line:
@@ -136,21 +138,23 @@ class FloodGate(BaseRateLimiter[Urgency]):
         speaks = self._paced and chat is not None and endpoint not in _QUIET and endpoint.startswith(("send", "edit"))
         if endpoint == "getUpdates":  # the polling loop keeps its own pauses
             return await callback(*args, **kwargs)
-        for last in (False,) * (MAX_TRIES - 1) + (True,):
-            if speaks and chat is not None:
-                await self._turn(chat, patience)
+        tries = 0
+        while True:
             await self._silence(chat, patience)
-            try:
-                async with self._wire:
+            async with self._turn(chat, patience) if speaks and chat is not None else self._wire:
+                if self._held_s(chat) > 0:  # a pause began while this waited
+                    continue
+                try:
                     return await callback(*args, **kwargs)
-            except RetryAfter as refused:
-                self._hold(chat, _seconds(refused))
-                if last or _seconds(refused) > patience:
-                    raise
-        raise AssertionError("unreachable")
+                except RetryAfter as refused:
+                    tries += 1
+                    self._hold(chat, _seconds(refused))
+                    if tries == MAX_TRIES or _seconds(refused) > patience:
+                        raise
 
-    async def _turn(self, chat: int, patience: float) -> None:
-        """Wait until the chat and the bot may speak, first come first served, and count the message."""
+    @asynccontextmanager
+    async def _turn(self, chat: int, patience: float) -> AsyncIterator[None]:
+        """Wait until the chat and the bot may speak, first come first served; a chat's messages go out one by one."""
         if (line := self._lines.get(chat)) is None:
             line = self._lines[chat] = Line(chat)
         now = self._now()
@@ -164,9 +168,18 @@ class FloodGate(BaseRateLimiter[Urgency]):
             async with line.first:
                 await self._until(lambda now: max(pace.wait_s(now) for pace in line.paces))
                 async with self._next:
-                    await self._until(self._overall.wait_s)
+                    await self._wire.acquire()
+                    try:
+                        await self._until(self._overall.wait_s)
+                    except BaseException:
+                        self._wire.release()
+                        raise
                     for pace in (*line.paces, self._overall):
                         pace.take(self._now())
+                try:
+                    yield
+                finally:
+                    self._wire.release()
         finally:
             line.waiting -= 1
         if len(self._lines) > MOST_CHATS:
