@@ -1,8 +1,8 @@
-"""Text emotion: speed beside the plain forward of transformers, and Chinese beside English on parallel sentences.
+"""Text emotion: speed beside the plain forward of transformers.
 
     python -m benchmarks text_emotion
 
-EmoBank scores are printed by `python -m engine.training text-emotion`, which has the data.
+Quality is measured by `tunetale evaluate text-emotion`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import numpy as np
 import torch
 
 from engine.emotion.encoder import EMBEDDED, encoder_folder
-from engine.emotion.text import ASSETS, TextEmotion
-from engine.evaluation.metrics import bootstrap_interval, pearson_r
+from engine.emotion.text import TextEmotion
 
 THREADS, SENTENCES, WORDS, ROUNDS = 2, 256, 20, 5
 _VOCABULARY = (
@@ -27,7 +26,6 @@ _VOCABULARY = (
     "and then she he they saw heard loved feared found lost ran cried laughed slept died walked sang with under over "
     "into from happy sad quiet angry lonely bright cold warm little great slowly suddenly never always again"
 )
-PARALLEL = ASSETS / "parallel_zh.tsv"
 
 
 def sentences(count: int, seed: int = 0) -> list[str]:
@@ -98,28 +96,10 @@ def cold() -> None:
     print(f"\nCold start, import to first score: {statistics.median(times):.1f} s (median of 3)")
 
 
-def chinese() -> None:
-    """Print how far the lexicon follows the English model over sentences that say the same."""
-    rows = [line.split("\t") for line in PARALLEL.read_text(encoding="utf-8").splitlines()[1:]]
-    model = TextEmotion.load()
-    english = model.score([row[0] for row in rows]).values
-    chinese = model.score([row[1] for row in rows]).values
-    print(f"\nChinese lexicon against the English model, {len(rows)} parallel sentences\n")
-    print("| | r | 95 % CI | mean en / zh | SD en / zh |\n|---|---|---|---|---|")
-    for k, name in enumerate(("valence", "arousal", "dominance")):
-        e, z = english[:, k], chinese[:, k]
-        low, high = bootstrap_interval(pearson_r, e, z)
-        print(
-            f"| {name} | {pearson_r(e, z):.2f} | {low:.2f} to {high:.2f} | {e.mean():+.3f} / {z.mean():+.3f} "
-            f"| {e.std():.3f} / {z.std():.3f} |"
-        )
-
-
 def main() -> None:
     """Print all tables."""
     speed()
     cold()
-    chinese()
 
 
 if __name__ == "__main__":

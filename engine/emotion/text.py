@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.emotion.encoder import Encoder, merge_low_rank
+from engine.emotion.encoder import Encoder
 from engine.emotion.lexicon_zh import LexiconZh
 from engine.emotion.regressor import Regressor, fast_dtype, load_regressor
 from engine.emotion.sentences import split
@@ -25,8 +25,8 @@ from engine.emotion.text_input import is_chinese
 
 ASSETS = Path(__file__).parent.parent / "assets"
 
-_LENGTH_STEP = 8
-"""Token lengths are padded to multiples of this: large batches of one shape, about 15 % padding."""
+_LENGTH_STEP = 2
+"""Token lengths are padded to multiples of this: large batches of one shape, about 6 % padding."""
 _BATCH_TOKENS = 1024
 """Tokens per forward pass; larger passes are not faster on a CPU."""
 _HEAD_ROWS = 16
@@ -54,8 +54,6 @@ class TextEmotion:
     """Scores texts. Safe to use from several threads: it changes nothing after it is loaded."""
 
     def __init__(self, model: Regressor, encoder: Encoder, lexicon: LexiconZh, dtype: torch.dtype) -> None:
-        if model.config.variant == "adapter":
-            merge_low_rank(model.encoder)
         model.encoder.to(dtype)
         self._model = model
         self._tokenizer, self._pad_id = encoder.tokenizer, encoder.pad_id
@@ -63,7 +61,7 @@ class TextEmotion:
         config = model.config
         self._centre = np.array(config.centre, dtype=np.float32)
         self._spread = np.array(config.spread, dtype=np.float32)
-        self.name = f"{Path(config.encoder).name} + TuneTale {'head' if config.variant == 'frozen' else 'adapter'}"
+        self.name = f"{Path(config.encoder).name} + TuneTale {'head' if config.variant == 'frozen' else 'tuning'}"
 
     @classmethod
     def load(cls, folder: Path = ASSETS / "text_emotion", *, dtype: torch.dtype | None = None) -> TextEmotion:

@@ -18,21 +18,55 @@ _COLUMNS = ("V", "A", "D")
 
 
 @dataclass(frozen=True, eq=False)
-class EmoBank:
-    """EmoBank (Buechel & Hahn 2017, EACL; CC BY-SA 4.0): sentences rated for valence, arousal and dominance.
-
-    `ratings` float32 [n, 9] on [-1, 1]: V, A, D of all raters, of readers, of writers; NaN where a perspective is
-    missing. `splits` holds the official split, `documents` the text that a sentence was taken from.
-    """
+class Rated:
+    """Texts with ratings: float32 [n, 3 or more], the first three V, A and D on [-1, 1]; NaN where there is none."""
 
     texts: tuple[str, ...]
     ratings: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class EmoBank(Rated):
+    """EmoBank (Buechel & Hahn 2017, EACL; CC BY-SA 4.0): sentences rated for valence, arousal and dominance.
+
+    `ratings` float32 [n, 9]: V, A, D of all raters, of readers, of writers. `splits` holds the official split,
+    `documents` the text that a sentence was taken from.
+    """
+
     splits: tuple[str, ...]
     documents: tuple[str, ...]
 
     def rows(self, split: str) -> NDArray[np.intp]:
         """Return the row numbers of one official split."""
         return np.flatnonzero(np.array(self.splits) == split)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Row numbers to train on and row numbers to measure on."""
+
+    train: NDArray[np.intp]
+    held_out: NDArray[np.intp]
+
+    def truth(self, texts: Rated) -> Floats:
+        """Return V, A and D of the held-out rows, [n, 3]."""
+        return texts.ratings[self.held_out, :3]
+
+
+FOLDS = 5
+
+
+def split_officially(bank: EmoBank) -> Split:
+    """Return EmoBank's own train and dev parts. Nearly every document has sentences in both."""
+    return Split(bank.rows("train"), bank.rows("dev"))
+
+
+def split_by_document(bank: EmoBank, fold: int) -> Split:
+    """Return a split that holds out a fifth of the documents whole; `fold` (0 to 4) says which."""
+    documents = np.random.default_rng(0).permutation(sorted(set(bank.documents)))
+    held = set(documents[fold::FOLDS].tolist())
+    is_held = np.array([document in held for document in bank.documents])
+    return Split(np.flatnonzero(~is_held), np.flatnonzero(is_held))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +101,8 @@ def read_emobank(folder: Path) -> EmoBank:
     )
 
 
-def read_goemotions(folder: Path) -> LabelledTexts:
-    """Read the training part of `folder`/goemotions (Demszky et al. 2020, ACL; CC BY 4.0; 28 labels).
+def read_goemotions(folder: Path) -> tuple[LabelledTexts, list[str]]:
+    """Read the training part of `folder`/goemotions (Demszky et al. 2020, ACL; CC BY 4.0) and its 28 labels' names.
 
     Raises `UserError` as `read_emobank` does.
     """
@@ -84,7 +118,7 @@ def read_goemotions(folder: Path) -> LabelledTexts:
                 f"{folder / 'train.tsv'}: {row['label']!r} is not a list of numbers below {len(names)}.",
                 code="bad_data",
             ) from error
-    return LabelledTexts(tuple(row["text"] for row in rows), labels)
+    return LabelledTexts(tuple(row["text"] for row in rows), labels), names
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.emotion.encoder import EMBEDDED, LowRank, add_low_rank, load_encoder, merge_low_rank
+from engine.emotion.encoder import EMBEDDED, encoder_folder, load_encoder
 from engine.emotion.lexicon_zh import LexiconZh
 from engine.emotion.regressor import (
     CONFIG_FILE,
@@ -18,7 +18,6 @@ from engine.emotion.regressor import (
     Regressor,
     RegressorConfig,
     load_regressor,
-    read_layers,
     save_regressor,
 )
 from engine.emotion.text import ASSETS, TextEmotion
@@ -26,6 +25,7 @@ from engine.errors import UserError
 from tests.fakes.tiny_encoder import save_tiny_encoder
 
 SHIPPED = ASSETS / "text_emotion"
+JUDGE = ASSETS / "text_judge"
 STORY = (
     "Once upon a time there lived a king who had everything he could wish for.",
     "He smiled.",
@@ -43,7 +43,7 @@ def shipped() -> TextEmotion:
     return TextEmotion.load()
 
 
-@pytest.fixture(scope="module", params=["bert", "roberta"])
+@pytest.fixture(scope="module", params=["bert", "roberta", "xlm-roberta"])
 def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of weights on a tiny random encoder: trained parameters random too, so that nothing is trivially 0."""
     root = tmp_path_factory.mktemp(request.param)
@@ -51,10 +51,9 @@ def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     config = RegressorConfig(
         encoder=encoder.name,
         encoder_sha256=encoder.sha256,
-        variant="adapter",
-        rank=2,
-        layers=read_layers(encoder.layers),
-        width=8,
+        variant="tuned",
+        layers=(encoder.layers,),
+        width=0,
         tasks=9,
         centre=(0.0, 0.1, 0.05),
         spread=(0.2, 0.1, 0.1),
@@ -129,11 +128,19 @@ def test_shapes_and_range(shipped: TextEmotion) -> None:
 
 def test_what_is_shipped_is_small() -> None:
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= 8_000_000
+    assert sum(path.stat().st_size for path in JUDGE.iterdir()) <= 2_000_000
+
+
+def test_the_judge_is_another_model_with_the_same_sense_of_direction() -> None:
+    judge = TextEmotion.load(JUDGE)
+    joy, grief = judge.score(["We won! Everybody cheered and danced!", "She wept for her dead child."]).values
+    assert joy[0] > grief[0] + 0.05
+    assert not np.array_equal(judge.score(STORY).values, TextEmotion.load().score(STORY).values)
 
 
 def test_any_encoder_folder_trains_saves_and_loads(tiny: Path) -> None:
     model = TextEmotion.load(tiny / "weights")
-    assert model.name == "encoder + TuneTale adapter"
+    assert model.name == "encoder + TuneTale tuning"
     texts = ["a happy king.", "the sea", "she died angry and cried and cried and cried!", "glad " * 300]
     values = model.score(texts).values
     assert np.ptp(values, axis=0).min() > 1e-4
@@ -141,23 +148,16 @@ def test_any_encoder_folder_trains_saves_and_loads(tiny: Path) -> None:
     assert np.array_equal(values, TextEmotion.load(tiny / "weights").score(texts).values)
 
 
-def test_merging_the_adapter_changes_nothing(tiny: Path) -> None:
-    model, encoder = load_regressor(tiny / "weights")
-    ids = torch.tensor([encoder.tokenizer.encode("the happy king died").ids])
-    before = model(ids)
-    merge_low_rank(model.encoder)
-    assert not any(isinstance(module, LowRank) for module in model.modules())
-    torch.testing.assert_close(model(ids), before)
-
-
-def test_a_fresh_adapter_is_the_encoder_itself(tmp_path: Path) -> None:
-    folder = str(save_tiny_encoder(tmp_path / "encoder"))
-    plain, adapted = load_encoder(folder, 128), load_encoder(folder, 128)
-    add_low_rank(adapted.model, 4)
+def test_only_layers_and_head_are_trained_and_all_start_at_the_public_encoder(tmp_path: Path, tiny: Path) -> None:
+    _, encoder = load_regressor(tiny / "weights")
+    config = json.loads((tiny / "weights" / CONFIG_FILE).read_text(encoding="utf-8"))
+    fresh = load_encoder(encoder.name, 128)
+    model = Regressor(fresh, RegressorConfig(**{**config, "layers": tuple(config["layers"])}))
+    trained = model.trained()
+    assert not any("embeddings" in name for name in trained)
+    assert {name.split(".")[0] for name in trained} == {"encoder", "head"}
     ids = torch.tensor([[2, 5, 6, 7, 3]])
-    torch.testing.assert_close(adapted.model(ids).last_hidden_state, plain.model(ids).last_hidden_state)
-    frozen = [name for name, value in adapted.model.named_parameters() if value.ndim > 1 and not value.requires_grad]
-    assert any("embeddings" in name for name in frozen) and any(name.endswith("base.weight") for name in frozen)
+    assert not model.eval()(ids).any(), "a fresh head says the mean of the ratings"
 
 
 def test_padding_does_not_change_the_features(tiny: Path) -> None:
@@ -206,7 +206,7 @@ def test_truncated_incomplete_or_infinite_weights_are_refused(tiny: Path, tmp_pa
     ("change", "code"),
     [
         ({"format": 99}, "wrong_version"),
-        ({"rank": "many"}, "damaged_weights"),
+        ({"width": "many"}, "damaged_weights"),
         ({"encoder_sha256": "0" * 64}, "wrong_encoder"),
         ({"encoder": "/nowhere/at/all"}, "no_encoder"),
     ],
@@ -245,3 +245,25 @@ def test_a_changed_encoder_file_is_refused(tiny: Path, tmp_path: Path) -> None:
 
 def test_the_embedded_encoder_is_the_published_one() -> None:
     assert load_encoder(EMBEDDED, 128).sha256 == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def test_a_name_on_the_hub_is_fetched_only_when_training(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    asked: list[tuple[str, bool]] = []
+
+    def fetch(name: str, *, allow_patterns: list[str], local_files_only: bool) -> str:
+        asked.append((name, local_files_only))
+        if local_files_only:
+            raise huggingface_hub.errors.LocalEntryNotFoundError("not in the cache")
+        return str(tiny / "encoder")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    monkeypatch.chdir(tmp_path)
+    assert encoder_folder("someone/a-bert", download=True) == tiny / "encoder"
+    with pytest.raises(UserError) as caught:
+        load_encoder("someone/a-bert", 128)
+    assert caught.value.code == "no_encoder"
+    assert asked == [("someone/a-bert", False), ("someone/a-bert", True)]
