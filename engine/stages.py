@@ -44,13 +44,13 @@ class Stages:
 def load_stages(settings: EngineSettings) -> Stages:
     """Load what the settings name. Raises `UserError` with one sentence when a chosen backend cannot load."""
     torch.set_num_threads(settings.worker.threads)
-    text_emotion, music_emotion = TextEmotion.load(), MusicEmotion.load()
+    text_emotion = TextEmotion.load()
     return Stages(
-        music_emotion=music_emotion,
+        music_emotion=MusicEmotion.load(),
         text_emotion=text_emotion,
         storyteller=load_storyteller(settings, text_emotion),
         describer=load_describer(settings),
-        composer=load_composer(settings, music_emotion),
+        composer=load_composer(settings),
         words=Words.load(),
         calibration=Calibration.load(),
         bank=StoryBank.load(),

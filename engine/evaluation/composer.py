@@ -1,9 +1,9 @@
 """Does the composer's music feel as it should? A grid of constant targets, stories, and how much pieces differ.
 
-    tunetale evaluate composer --data DIR [--judge DIR] [--stories 60] [--side 9] [--seconds 60] [--seed N]
+    tunetale evaluate composer --data DIR [--judge DIR] [--steer DIR] [--stories 60] [--side 9] [--seed N]
 
-The composer is the product's: steered by the shipped music model. `--judge` names the weights that judge; only a model
-trained on other data than the steering one is an independent judge, and the report names both.
+The composer is the product's, steered by its steering model; the judge has learned from other data and no label of the
+steering model's. The report names both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scipy.stats import spearmanr
 from engine.dispatch import OneSentenceParser
 from engine.emotion.calibration import Calibration
 from engine.emotion.curve import Beat, EmotionCurve
-from engine.emotion.music import MusicEmotion
+from engine.emotion.music import ASSETS, MusicEmotion
 from engine.emotion.text import TextEmotion
 from engine.evaluation.composer_stories import Followed, Listen, beats_of, follow, hear, plane_texts, tale_texts
 from engine.evaluation.metrics import pearson_r
@@ -130,8 +130,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--data", type=Path, help="folder with stories/fairytaleqa/ and emobank/; without: the grid alone"
     )
-    parser.add_argument("--judge", type=Path, help="folder of the judging music model's weights")
-    parser.add_argument("--steer", type=Path, help="folder of the steering music model's weights")
+    parser.add_argument("--judge", type=Path, default=ASSETS / "music_judge", help="weights that judge")
+    parser.add_argument("--steer", type=Path, default=ASSETS / "music_steer", help="weights that steer")
     parser.add_argument("--stories", type=int, default=60)
     parser.add_argument("--side", type=int, default=9)
     parser.add_argument("--seeds", type=int, default=1)
@@ -142,13 +142,12 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     console = Console()
-    steering = MusicEmotion.load(given.steer) if given.steer else MusicEmotion.load()
-    judge = MusicEmotion.load(given.judge) if given.judge else steering
-    composer = load_composer(EngineSettings(stages=StageSettings(sketches=given.sketches)), steering)
+    steering, judge = MusicEmotion.load(given.steer), MusicEmotion.load(given.judge)
+    composer = load_composer(EngineSettings(stages=StageSettings(sketches=given.sketches)), given.steer)
     console.print(
         f"composed by {composer.name}, {given.sketches} sketches heard by {steering.name}; judge: {judge.name}"
     )
-    if given.judge is None:
+    if given.judge == given.steer:
         console.print(CAVEAT)
 
     def listen(mono: NDArray[np.float32]) -> EmotionCurve:

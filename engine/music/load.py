@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.emotion.music import MusicEmotion
+from engine.emotion.music import ASSETS, MusicEmotion
 from engine.music.composer import Composer, Describer
 from engine.music.describer import RulesDescriber
 from engine.music.embedded import EmbeddedComposer
@@ -21,10 +21,11 @@ def load_describer(settings: EngineSettings) -> Describer:
     return T5Describer.load(settings.t5)
 
 
-def load_composer(settings: EngineSettings, music_emotion: MusicEmotion) -> Composer:
+def load_composer(settings: EngineSettings, steering: Path = ASSETS / "music_steer") -> Composer:
     """Return the composer, ready to compose. Raises `UserError` with one sentence when it cannot load.
 
-    The embedded composer is steered by what `music_emotion` hears, unless the settings ask for one sketch alone.
+    Unless the settings ask for one sketch alone, the embedded composer is steered by the model in `steering`: not the
+    one that reports what is heard, and trained on other labels than the judge of `tunetale evaluate composer`.
     """
     stages = settings.stages
     if stages.backend("composer") == "musicgen":
@@ -34,4 +35,5 @@ def load_composer(settings: EngineSettings, music_emotion: MusicEmotion) -> Comp
     composer = EmbeddedComposer(Path(stages.soundfont) if stages.soundfont else None)
     if stages.sketches == 1:
         return composer
-    return SteeredComposer(composer, lambda mono: music_emotion.listen(mono).curve, stages.sketches)
+    listener = MusicEmotion.load(steering)
+    return SteeredComposer(composer, lambda mono: listener.listen(mono).curve, stages.sketches)

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from engine.emotion.curve import EmotionCurve
+from engine.emotion.music import ASSETS
 from engine.errors import UserError
 from engine.evaluation import composer
 from engine.evaluation.composer import CAVEAT, Grid, compose_grid, print_grid
@@ -59,9 +60,13 @@ def test_the_grid_is_printed() -> None:
 
 
 def test_the_command_names_steering_and_judge(capsys: pytest.CaptureFixture[str]) -> None:
-    assert composer.main(["--side", "2", "--grid-seconds", "10", "--sketches", "1"]) == 0
+    grid = ["--side", "2", "--grid-seconds", "10", "--sketches", "1"]
+    assert composer.main(grid) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert CAVEAT in printed and "1 sketches" in printed and "over 4 pieces" in printed
+    assert CAVEAT not in printed and "1 sketches" in printed and "over 4 pieces" in printed
+    assert "vgmidi" in printed and "emopia-emotify" in printed
+    assert composer.main([*grid, "--judge", str(ASSETS / "music_steer")]) == 0
+    assert CAVEAT in " ".join(capsys.readouterr().out.split())
 
 
 def test_bad_data_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

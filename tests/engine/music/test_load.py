@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from engine.emotion.music import MusicEmotion
 from engine.errors import UserError
 from engine.music.describer import RulesDescriber
 from engine.music.embedded import EmbeddedComposer
@@ -19,41 +18,36 @@ from engine.settings import EngineSettings, MusicgenSettings, StageSettings, T5S
 from engine.tiny.musicgen import save_tiny_musicgen
 
 
-@pytest.fixture(scope="module")
-def listener() -> MusicEmotion:
-    return MusicEmotion.load()
-
-
 def settings(**stages: Any) -> EngineSettings:
     return EngineSettings(stages=StageSettings(**stages))
 
 
-def test_the_defaults(listener: MusicEmotion) -> None:
+def test_the_defaults() -> None:
     assert isinstance(load_describer(settings()), RulesDescriber)
-    composer = load_composer(settings(), listener)
+    composer = load_composer(settings())
     assert isinstance(composer, SteeredComposer) and composer.name == EmbeddedComposer().name
 
 
-def test_one_sketch_means_no_steering(listener: MusicEmotion) -> None:
-    assert isinstance(load_composer(settings(sketches=1), listener), EmbeddedComposer)
+def test_one_sketch_means_no_steering() -> None:
+    assert isinstance(load_composer(settings(sketches=1)), EmbeddedComposer)
 
 
-def test_musicgen_by_name_and_by_profile(listener: MusicEmotion, tmp_path: Path) -> None:
+def test_musicgen_by_name_and_by_profile(tmp_path: Path) -> None:
     model = MusicgenSettings(model=str(save_tiny_musicgen(tmp_path / "tiny")), device="cpu")
     for chosen in (settings(composer="musicgen"), settings(profile="full")):
-        composer = load_composer(replace(chosen, musicgen=model), listener)
+        composer = load_composer(replace(chosen, musicgen=model))
         assert isinstance(composer, MusicgenComposer) and composer.name == "MusicGen (tiny)"
         composer.close()
 
 
-def test_a_chosen_backend_that_is_not_there_is_said(listener: MusicEmotion, tmp_path: Path) -> None:
+def test_a_chosen_backend_that_is_not_there_is_said(tmp_path: Path) -> None:
     empty = str(tmp_path)
     with pytest.raises(UserError, match="MusicGen cannot be loaded"):
-        load_composer(replace(settings(composer="musicgen"), musicgen=MusicgenSettings(model=empty)), listener)
+        load_composer(replace(settings(composer="musicgen"), musicgen=MusicgenSettings(model=empty)))
     with pytest.raises(UserError, match="The T5 describer cannot be loaded"):
         load_describer(replace(settings(describer="t5"), t5=T5Settings(model=empty)))
     with pytest.raises(UserError, match="SoundFont"):
-        load_composer(settings(soundfont=str(tmp_path / "none.sf2")), listener)
+        load_composer(settings(soundfont=str(tmp_path / "none.sf2")))
 
 
 def test_t5_without_a_name() -> None:
