@@ -163,7 +163,7 @@ class FakeTelegram:
             self.fault(f"unknown method {method}")
             raise ApiError(404, "Not Found")
         try:
-            form = {name: _value(value) for name, value in (await request.post()).items()}
+            form = await _form(request)
         except web.HTTPRequestEntityTooLarge:
             raise ApiError(413, "Request Entity Too Large") from None
         try:
@@ -282,10 +282,27 @@ class FakeTelegram:
         return web.Response(body=found[0].data, content_type="application/octet-stream")
 
 
-def _value(value: Any) -> Any:
-    if isinstance(value, web.FileField):
-        return Upload(name=value.filename, data=value.file.read(), type=value.content_type)
-    return value
+async def _form(request: web.Request) -> dict[str, Any]:
+    """Read a form. Files stay in memory: `Request.post` leaves temporary files open, also when it is cut off midway."""
+    if request.content_type != "multipart/form-data":
+        return dict(await request.post())
+    form: dict[str, Any] = {}
+    left = request.client_max_size
+    async for part in await request.multipart():
+        if not isinstance(part, aiohttp.BodyPartReader) or part.name is None:
+            raise ApiError(400, "Bad Request: a part without a name")
+        data = bytearray()
+        while chunk := await part.read_chunk():
+            data += chunk
+            left -= len(chunk)
+            if left < 0:
+                raise web.HTTPRequestEntityTooLarge(max_size=request.client_max_size, actual_size=len(data))
+        if part.filename is None:
+            form[part.name] = data.decode()
+        else:
+            kind = part.headers.get("Content-Type", "application/octet-stream")
+            form[part.name] = Upload(name=part.filename, data=bytes(data), type=kind)
+    return form
 
 
 def _abort(request: web.Request) -> web.Response:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import re
+import warnings
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from io import BytesIO
@@ -33,6 +35,7 @@ from telegram.error import (
     NetworkError,
     RetryAfter,
 )
+from yarl import URL
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.telegram.calls import CALLS
@@ -185,6 +188,21 @@ async def test_files_go_up_and_down_with_their_limits(bot: Bot, fake: FakeTelegr
         await bot.get_file(big.file_id)
     with pytest.raises(NetworkError, match="Request Entity Too Large"):
         await bot.send_document(mei.private.id, bytes((50 << 20) + 1))
+
+
+async def test_an_upload_that_is_cut_off_leaves_no_file_open(bot: Bot, fake: FakeTelegram) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="document"; filename="a.txt"\r\n\r\n' + bytes(10_000)
+    head = b"POST /bot%b/sendDocument HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n" % TOKEN.encode()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        _, writer = await asyncio.open_connection("127.0.0.1", URL(fake.base_url).port)
+        writer.write(head + b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + part)
+        await writer.drain()
+        await bot.get_me()  # meanwhile the service reads
+        writer.transport.abort()
+        await bot.get_me()
+        gc.collect()
+    assert not [str(one.message) for one in heard if "SpooledTemporaryFile" in str(one.message)]
 
 
 async def test_a_text_becomes_audio_and_pictures_come_as_an_album(bot: Bot, fake: FakeTelegram, mei: Person) -> None:
