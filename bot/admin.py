@@ -26,7 +26,7 @@ SHOWN_ACTIONS = 5
 @use_case
 async def show(desk: Desk, actor: Actor, place: Place) -> Reply:
     """Show the settings of this server or chat and the newest actions."""
-    visit = await _admin(desk, actor, place)
+    visit = await gate.admin(desk, actor, place)
     found = await desk.ledger.read(lambda conn: audit.newest(conn, visit.scope_id, SHOWN_ACTIONS))
     lines = [f"{name}: {_shown(visit, getattr(visit.settings, name))}" for name in (*NAMES, "paused")]
     ago = [
@@ -43,7 +43,7 @@ async def show(desk: Desk, actor: Actor, place: Place) -> Reply:
 @use_case
 async def change(desk: Desk, actor: Actor, place: Place, name: str, value: str) -> Reply:
     """Set one of `bot.places.PlaceSettings` from text; an empty value goes back to the default."""
-    visit = await _admin(desk, actor, place)
+    visit = await gate.admin(desk, actor, place)
     stored = parse_setting(name, value)
     detail = f"{name} = {stored or 'default'}"
     # Ids of people and chats are not written down.
@@ -72,7 +72,7 @@ async def resume(desk: Desk, actor: Actor, place: Place, *, everywhere: bool = F
 @use_case
 async def cancel(desk: Desk, actor: Actor, place: Place, job: int) -> Reply:
     """Cancel somebody's request in this server or chat."""
-    visit = await _admin(desk, actor, place)
+    visit = await gate.admin(desk, actor, place)
     found = await desk.queue.job(job)
     if found is None or not (visit.owner or await is_here(desk, visit, found)):
         raise UserError("There is no such request.", code="unknown_job")
@@ -85,7 +85,7 @@ async def cancel(desk: Desk, actor: Actor, place: Place, job: int) -> Reply:
 @use_case
 async def block(desk: Desk, actor: Actor, place: Place, person: str, *, everywhere: bool = False) -> Reply:
     """Keep a person (the platform's id) out of this server or chat, or (owner) out altogether; their jobs here end."""
-    visit = await _admin(desk, actor, place, owner=everywhere)
+    visit = await gate.admin(desk, actor, place, owner=everywhere)
     if person == actor.person:
         raise UserError("You cannot block yourself.", code="block_self")
 
@@ -108,7 +108,7 @@ async def block(desk: Desk, actor: Actor, place: Place, person: str, *, everywhe
 @use_case
 async def unblock(desk: Desk, actor: Actor, place: Place, person: str, *, everywhere: bool = False) -> Reply:
     """Let a person in again."""
-    visit = await _admin(desk, actor, place, owner=everywhere)
+    visit = await gate.admin(desk, actor, place, owner=everywhere)
     who = await desk.fingerprint(actor.platform, person)
     scope_id = None if everywhere else visit.scope_id
 
@@ -124,7 +124,7 @@ async def unblock(desk: Desk, actor: Actor, place: Place, person: str, *, everyw
 @use_case
 async def delete(desk: Desk, actor: Actor, place: Place, pair: int) -> Reply:
     """Take a pair of this server or chat away, after a confirmation."""
-    visit = await _admin(desk, actor, place)
+    visit = await gate.admin(desk, actor, place)
     row = await pair_here(desk, visit, pair)
 
     async def deed() -> Reply:
@@ -137,7 +137,7 @@ async def delete(desk: Desk, actor: Actor, place: Place, pair: int) -> Reply:
 @use_case
 async def health(desk: Desk, actor: Actor, place: Place) -> Reply:
     """Show queue, worker, disk and platforms; the owner sees the whole program, an admin their server or chat."""
-    visit = await _admin(desk, actor, place)
+    visit = await gate.admin(desk, actor, place)
     assert visit.scope_id is not None
     here = await desk.overview.live_in(visit.scope_id)
     seconds = await desk.overview.seconds()
@@ -160,7 +160,7 @@ async def health(desk: Desk, actor: Actor, place: Place) -> Reply:
 
 
 async def _hold(desk: Desk, actor: Actor, place: Place, mode: Mode, everywhere: bool) -> Reply:
-    visit = await _admin(desk, actor, place, owner=everywhere)
+    visit = await gate.admin(desk, actor, place, owner=everywhere)
     if everywhere:
         await desk.set_mode(mode)
         await _note(desk, visit, mode, "everywhere", everywhere=True)
@@ -168,13 +168,6 @@ async def _hold(desk: Desk, actor: Actor, place: Place, mode: Mode, everywhere: 
         await _put(desk, visit, mode, "", "paused", None if mode == "open" else "true")
     where = "everywhere" if everywhere else "here"
     return _private(visit, Text(say(visit.language, f"admin.{mode}_{where}")))
-
-
-async def _admin(desk: Desk, actor: Actor, place: Place, *, owner: bool = False) -> Visit:
-    """Return the visit of an admin of this place, or with `owner` of the owner alone. Raises `UserError`."""
-    if owner and not (await desk.visit(actor, place)).owner:
-        raise UserError("Only the owner of this TuneTale can do that.", code="not_owner")
-    return await gate.admin(desk, actor, place)
 
 
 async def _put(desk: Desk, visit: Visit, action: str, detail: str, name: str, value: str | None) -> None:

@@ -42,8 +42,11 @@ async def maker(desk: Desk, actor: Actor, place: Place) -> Visit:
     return visit
 
 
-async def admin(desk: Desk, actor: Actor, place: Place) -> Visit:
-    """Return the visit of an admin of this place, or of the owner. Raises `UserError` for everybody else."""
+async def admin(desk: Desk, actor: Actor, place: Place, *, owner: bool = False) -> Visit:
+    """Return the visit of an admin of this place or of the owner; with `owner` of the owner alone. Raises `UserError`
+    for everybody else."""
+    if owner and not (await desk.visit(actor, place)).owner:
+        raise UserError("Only the owner of this TuneTale can do that.", code="not_owner")
     visit = await desk.visit(actor, place, add=True)
     if not (visit.owner or (actor.admin and place.kind != "private")):
         raise UserError("Only admins of this server or chat can do that.", code="not_admin")
