@@ -7,6 +7,8 @@ everything that `tunetale stats` tells, 1,000 two-way bootstrap draws included, 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import os
 import sqlite3
 import statistics
@@ -51,6 +53,11 @@ def fill(conn: sqlite3.Connection) -> None:
         people.person_id(conn, "discord", str(voter), 0.0)
 
 
+async def fingerprint(platform: str, person: str) -> str:
+    """Return what the desk makes of a person, with a key of our own."""
+    return hmac.new(b"benchmark", f"{platform}:{person}".encode(), hashlib.sha256).hexdigest()
+
+
 async def recorded_per_s(path: Path) -> tuple[list[float], float]:
     """Return votes recorded per second, round by round, and the least processor time of a vote in microseconds.
 
@@ -59,7 +66,7 @@ async def recorded_per_s(path: Path) -> tuple[list[float], float]:
     speeds, spent = [], []
     async with await Store.open(path) as store:
         await store.write(fill)
-        ballots = Ballots(Ledger(store), SystemClock())
+        ballots = Ballots(Ledger(store), SystemClock(), fingerprint)
         for round_ in range(ROUNDS):
             first = 1 + round_ * VOTES // VOTERS
             cells = [(voter, first + i) for i in range(VOTES // VOTERS) for voter in range(VOTERS)]

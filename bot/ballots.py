@@ -2,7 +2,8 @@
 
 An adapter calls `vote` for a button, `reacted` for each reaction event, and after a start `reconcile` for each of the
 `unsure` cards. While a card is being reconciled its reactions wait, and are heard afterwards in their order; buttons
-never wait. Adapters leave out what bots and webhooks do.
+never wait. Adapters leave out what bots and webhooks do. Who is blocked where a pair was made can still take back what
+they said of it, but say nothing new.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from dataclasses import dataclass
 from bot import rating
 from bot.contract import Actor, Posted
 from bot.rating import Reaction, Said
-from db import people, votes
-from db.votes import BallotRow, Connection, Tally
+from db import people, settings, votes
+from db.votes import BallotRow, Connection, PairRef, Tally
 from engine.clock import Clock
 from engine.jobs import Platform
 from engine.ledger import Ledger
@@ -42,9 +43,11 @@ class Standing:
 class Ballots:
     """Everything about open ratings."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, fingerprint: Callable[[str, str], Awaitable[str]]) -> None:
+        """`fingerprint` tells by what a person (platform, id) is blocked."""
         self._ledger = ledger
         self._clock = clock
+        self._fingerprint = fingerprint
         self._locks: dict[tuple[Platform, Posted], asyncio.Lock] = {}
 
     def now(self) -> float:
@@ -55,10 +58,11 @@ class Ballots:
         """Take a vote from a button; None takes the ballot back. `scope_id` is the visit's.
 
         Raises `UserError` for a score that is none, an unknown or deleted pair, one's own pair, too many votes, and
-        for shared identities.
+        for blocked people and shared identities.
         """
         said = Said(None if score is None else rating.score_of(score), self._clock.now())
-        return await self._ledger.write(lambda conn: cast(conn, actor, pair_id, said, scope_id))
+        who = await self._fingerprint(actor.platform, actor.person)
+        return await self._ledger.write(lambda conn: cast(conn, actor, who, pair_id, said, scope_id))
 
     async def reacted(self, actor: Actor, posted: Posted, reaction: Reaction, *, added: bool) -> bool:
         """Take a reaction that appeared (or went); False when it is under no card or does not count.
@@ -68,7 +72,8 @@ class Ballots:
         at = self._clock.now()  # when it was heard, not when its turn comes
         event = rating.Added(reaction, at) if added else rating.Removed(reaction, at)
         async with self._lock(actor.platform, posted):
-            return await self._ledger.write(lambda conn: _react(conn, actor, posted, event, at))
+            who = await self._fingerprint(actor.platform, actor.person)
+            return await self._ledger.write(lambda conn: _react(conn, actor, who, posted, event, at))
 
     async def unsure(self, platform: Platform) -> list[tuple[Posted, int]]:
         """Return the messages whose reactions must be read after a start, with their pairs, the newest first."""
@@ -91,7 +96,8 @@ class Ballots:
         """
         async with self._lock(platform, posted):
             seen = await snapshot()
-            return await self._ledger.write(lambda conn: _reconcile(conn, platform, posted, seen, since))
+            whose = {key: await self._fingerprint(platform, key) for key in seen}
+            return await self._ledger.write(lambda conn: _reconcile(conn, platform, posted, seen, whose, since))
 
     async def standing(self, actor: Actor, pair_id: int) -> Standing:
         """Return how a pair stands, as told to one person."""
@@ -109,11 +115,12 @@ class Ballots:
 # --- in a transaction --------------------------------------------------------------------------------------------
 
 
-def cast(conn: Connection, actor: Actor, pair_id: int, said: Said, scope_id: int | None) -> Standing:
-    """Take what somebody said about a pair; raises `UserError` as `Ballots.vote` does."""
+def cast(conn: Connection, actor: Actor, who: str, pair_id: int, said: Said, scope_id: int | None) -> Standing:
+    """Take what somebody (with the fingerprint `who`) said about a pair; raises `UserError` as `Ballots.vote` does."""
     pair = votes.pair(conn, pair_id)
+    blocked = said.score is not None and _blocked(conn, who, pair)
     person_id = people.person_id(conn, actor.platform, actor.person, said.at)
-    refused = rating.refusal(pair, actor, votes.recent(conn, person_id, said.at - _MINUTE_S))
+    refused = rating.refusal(pair, actor, votes.recent(conn, person_id, said.at - _MINUTE_S), blocked=blocked)
     if refused is not None:
         raise refused
     assert pair is not None
@@ -123,10 +130,13 @@ def cast(conn: Connection, actor: Actor, pair_id: int, said: Said, scope_id: int
     return _told(ballot, votes.tally(conn, pair_id))
 
 
-def _react(conn: Connection, actor: Actor, posted: Posted, event: rating.Added | rating.Removed, at: float) -> bool:
+def _react(
+    conn: Connection, actor: Actor, who: str, posted: Posted, event: rating.Added | rating.Removed, at: float
+) -> bool:
     card = votes.pair_at(conn, actor.platform, str(posted))
     pair = None if card is None else votes.pair(conn, card.pair_id)
-    if card is None or pair is None or rating.refusal(pair, actor) is not None:
+    blocked = isinstance(event, rating.Added) and _blocked(conn, who, pair)
+    if card is None or pair is None or rating.refusal(pair, actor, blocked=blocked) is not None:
         return False
     person_id = people.person_id(conn, actor.platform, actor.person, at)
     votes.change(conn, pair.id, person_id, _rule(event), scope_id=pair.scope_id, delay_s=max(0.0, at - card.sent))
@@ -134,19 +144,32 @@ def _react(conn: Connection, actor: Actor, posted: Posted, event: rating.Added |
 
 
 def _reconcile(
-    conn: Connection, platform: Platform, posted: Posted, seen: Mapping[str, Collection[Reaction]], since: float
+    conn: Connection,
+    platform: Platform,
+    posted: Posted,
+    seen: Mapping[str, Collection[Reaction]],
+    whose: Mapping[str, str],
+    since: float,
 ) -> int:
     card = votes.pair_at(conn, platform, str(posted))
     pair = None if card is None else votes.pair(conn, card.pair_id)
     if pair is None or pair.deleted:
         return 0
+    known = votes.ballots(conn, pair.id, platform)
     counted = {key: shown for key, shown in seen.items() if rating.refusal(pair, Actor(platform, key)) is None}
-    changed = rating.reconcile(votes.ballots(conn, pair.id, platform), counted, since)
+    for key, shown in counted.items():
+        if _blocked(conn, whose[key], pair):
+            counted[key] = rating.still(known.get(key, rating.NO_BALLOT), shown)
+    changed = rating.reconcile(known, counted, since)
     for key, ballot in changed.items():
         person_id = people.person_id(conn, platform, key, since)
         # When the reaction was given is not known, so neither is how long it took.
         votes.change(conn, pair.id, person_id, _becomes(ballot), scope_id=pair.scope_id, delay_s=None)
     return len(changed)
+
+
+def _blocked(conn: Connection, who: str, pair: PairRef | None) -> bool:
+    return pair is not None and settings.blocked(conn, who, pair.scope_id)
 
 
 def _rule(event: rating.Event) -> Callable[[BallotRow | None], BallotRow]:

@@ -81,7 +81,7 @@ class Desk:
         self.config = config
         self.clock = clock
         self.overview = Overview(queue, clock, config.engine.worker.slots)
-        self.ballots = Ballots(ledger, clock)
+        self.ballots = Ballots(ledger, clock, self.fingerprint)
         self.inbox = Inbox(queue.folder, ledger)
         self.metrics = Metrics()
         self.mode: Mode = "open"

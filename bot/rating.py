@@ -89,8 +89,9 @@ def shared(platform: str, key: str) -> bool:
     return key in SHARED_IDS.get(platform, frozenset())
 
 
-def refusal(pair: PairRef | None, actor: Actor, recent: int = 0) -> UserError | None:
-    """Return why a vote cannot be taken; `recent` is how many votes by button the person gave in the last minute."""
+def refusal(pair: PairRef | None, actor: Actor, recent: int = 0, *, blocked: bool = False) -> UserError | None:
+    """Return why a vote cannot be taken; `recent` is how many votes by button the person gave in the last minute,
+    `blocked` whether an admin keeps them out where the pair was made."""
     if actor.shared or shared(actor.platform, actor.person):
         return UserError(
             "Votes count for single people only, not for channels or anonymous admins; please vote as yourself.",
@@ -102,6 +103,8 @@ def refusal(pair: PairRef | None, actor: Actor, recent: int = 0) -> UserError | 
         return UserError("This pair was deleted, so it cannot be rated any more.", code="deleted_pair")
     if (pair.platform, pair.maker) == (actor.platform, actor.person):
         return UserError("You made this pair yourself, so the rating is up to the others.", code="own_pair")
+    if blocked:
+        return UserError("Your ratings do not count here; please ask an admin.", code="blocked")
     if recent >= MOST_PER_MINUTE:
         return UserError(
             f"That was {recent} votes within a minute, and {MOST_PER_MINUTE} is the most; "
@@ -164,6 +167,11 @@ def _settled(ballot: BallotRow, at: float) -> BallotRow:
 def digits(reactions: int) -> frozenset[int]:
     """Return the digits that a bit set of reactions shows."""
     return frozenset(digit for digit in SCORES if reactions & (Reaction(digit).bit | Reaction(digit, True).bit))
+
+
+def still(ballot: BallotRow, reactions: Collection[Reaction]) -> frozenset[Reaction]:
+    """Return the reactions that were known already: all that is seen of somebody whose new ones do not count."""
+    return frozenset(reaction for reaction in reactions if ballot.reactions & reaction.bit)
 
 
 def reconcile(

@@ -18,7 +18,7 @@ from bot.ballots import SHOWN_FROM
 from bot.console.stats import write_table
 from bot.contract import Actor, Document, Picture, Posted
 from bot.rating import MOST_PER_MINUTE, Reaction
-from db import answers
+from db import answers, settings
 from db.answers import HEADER, AnswerRecord, account_age
 from db.votes import Tally
 from engine.errors import Transient, UserError
@@ -142,6 +142,33 @@ async def test_reactions_buttons_and_a_restart_are_one_ballot(here: Room) -> Non
     for number in range(SHOWN_FROM - 2):
         await ballots.vote(voter(number), pair, 4, scope_id=None)
     assert (await ballots.standing(BEN, pair)).mean == 3.0
+
+
+async def test_who_is_blocked_can_only_take_back(here: Room) -> None:
+    (pair,) = await make_pairs(here, 1)
+    card, ballots = await card_of(here, pair), here.desk.ballots
+    await ballots.reacted(BEN, card, Reaction(3), added=True)
+    who = {actor.person: await here.desk.fingerprint("telegram", actor.person) for actor in (BEN, MEI)}
+    scope = (await here.desk.visit(BOSS, GROUP)).scope_id
+    for one in who.values():
+        await here.desk.ledger.write(lambda conn, one=one: settings.block(conn, one, scope, 0.0))  # type: ignore[misc]
+    assert not await ballots.reacted(BEN, card, Reaction(5), added=True)
+    assert not await ballots.reacted(MEI, card, Reaction(1), added=True)
+    for score in (5, 0):
+        with pytest.raises(UserError) as caught:
+            await ballots.vote(MEI, pair, score, scope_id=scope)
+        assert caught.value.code == "blocked"
+
+    async def snapshot() -> dict[str, list[Reaction]]:
+        return {BEN.person: [Reaction(3), Reaction(5)], MEI.person: [Reaction(1)]}
+
+    assert await ballots.reconcile("telegram", card, ballots.now(), snapshot) == 0
+    assert (await ballot_of(here, pair), await ballot_of(here, pair, MEI)) == (3, None)
+    assert await ballots.reacted(BEN, card, Reaction(3), added=False)
+    assert await ballot_of(here, pair) is None
+    await here.desk.ledger.write(lambda conn: settings.unblock(conn, who[MEI.person], scope))
+    assert await ballots.reconcile("telegram", card, ballots.now(), snapshot) == 1
+    assert await ballot_of(here, pair, MEI) == 1
 
 
 async def test_a_snapshot_that_fails_changes_nothing_and_events_wait_for_one(here: Room) -> None:
