@@ -93,7 +93,14 @@ async def compose(
     limits = desk.config.engine.text
     if isinstance(text, Upload):
         text = await desk.inbox.read_text(text, limits.max_chars)
-    wish = compose_request(text, limits, seconds=_seconds(visit, seconds), seed=seed, format=format or CHAT_FORMAT)
+    wish = compose_request(
+        text,
+        limits,
+        seconds=_seconds(visit, seconds),
+        seed=seed,
+        format=format or CHAT_FORMAT,
+        sketches=await variants.sketches(desk, visit),
+    )
     return await _accepted(desk, visit, await desk.submit(visit, wish, dedupe))
 
 
@@ -172,13 +179,24 @@ async def other_way(desk: Desk, actor: Actor, place: Place, pair: int, *, dedupe
     wish: Request
     if isinstance(result, StoryResult):
         text = "\n\n".join((result.story.title, *result.story.paragraphs))
-        wish = compose_request(text, desk.config.engine.text, seconds=_seconds(visit, None), format=CHAT_FORMAT)
+        wish = compose_request(
+            text,
+            desk.config.engine.text,
+            seconds=_seconds(visit, None),
+            format=CHAT_FORMAT,
+            sketches=await variants.sketches(desk, visit),
+        )
     else:
         if result.files.audio is None:
             raise UserError("There is no music with this one any more.", code="deleted_pair")
         kept = await desk.inbox.copy(folder / result.files.audio, visit.person_id, desk.clock.now())
         source = FileSource(str(kept), result.files.audio)
-        wish = story_request(source, language=visit.language, max_seconds=visit.settings.max_seconds)
+        wish = story_request(
+            source,
+            language=visit.language,
+            candidates=await variants.candidates(desk, visit),
+            max_seconds=visit.settings.max_seconds,
+        )
     return await _accepted(desk, visit, await desk.submit(visit, wish, dedupe))
 
 

@@ -40,7 +40,7 @@ class PlaceSettings:
     people: tuple[str, ...] = ()
     """Ids of the people who may make things, whatever their role."""
     learning: bool = True
-    """Whether ratings, of those who agreed, decide how stories are written here."""
+    """Whether ratings, of those who agreed, decide how stories are written and music is composed here."""
     paused: bool = False
     """No new requests are taken; what waits is still finished."""
 

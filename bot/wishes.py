@@ -86,14 +86,21 @@ def story_request(
 
 
 def compose_request(
-    text: str, limits: TextLimits, *, seconds: float = 60.0, seed: int | None = None, format: str = "ogg"
+    text: str,
+    limits: TextLimits,
+    *,
+    seconds: float = 60.0,
+    seed: int | None = None,
+    format: str = "ogg",
+    sketches: int | None = None,
 ) -> ComposeRequest:
-    """Ask for the music of a story. Raises `UserError` when the wish cannot be met."""
+    """Ask for the music of a story; nobody wishes for `sketches`, they are chosen for people. Raises `UserError` when
+    the wish cannot be met."""
     check_text(text, limits)
     _within(seconds, SECONDS, "The length of the music is {low:g} to {high:g} seconds", "bad_seconds")
     for known in get_args(AudioFormat):
         if format == known:
-            return ComposeRequest(text, float(seconds), _seed(seed), known)
+            return ComposeRequest(text, float(seconds), _seed(seed), known, sketches)
     raise UserError(
         f"The audio format {format!r} is not known; please choose one of {', '.join(get_args(AudioFormat))}.",
         code="unknown_format",

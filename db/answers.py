@@ -26,6 +26,7 @@ DEALS = (
 PAIRS = (
     "SELECT pair.id, pair.kind, coalesce(chat.server_id, chat.id), pair.person_id, pair.distance, pair.valence_r,"
     " pair.arousal_r, pair.better_than_shuffled, pair.aligned_by, json_extract(job.args, '$.candidates'),"
+    " json_extract(job.args, '$.sketches'),"
     " json_extract(job.result, '$.models.storyteller'), json_extract(job.result, '$.models.composer')"
     " FROM pair JOIN job ON job.id = pair.job_id JOIN chat ON chat.id = pair.chat_id"
     " WHERE ?1 IS NULL OR coalesce(chat.server_id, chat.id) = ?1"
@@ -98,7 +99,7 @@ def records(
         for person_id, platform, key, pair_id, story_id, condition, via, score, at, delay_s, campaign in source:
             if pair_id not in pairs:
                 continue
-            kind, _, maker_id, *fit, aligned_by, candidates, storyteller, composer = pairs[pair_id]
+            kind, _, maker_id, *fit, aligned_by, candidates, sketches, storyteller, composer = pairs[pair_id]
             if agreed is not None and not {person_id, maker_id} <= agreed:
                 continue
             if person_id not in hashes:
@@ -117,7 +118,7 @@ def records(
                 account_age_s=account_age(platform, key, at),
                 campaign=campaign,
                 kind=kind,
-                variant=variant_name(storyteller or composer, candidates),
+                variant=variant_name(storyteller or composer, candidates, sketches),
                 distance=distance,
                 valence_r=valence_r,
                 arousal_r=arousal_r,
@@ -126,9 +127,13 @@ def records(
             )
 
 
-def variant_name(model: str | None, candidates: int | None) -> str:
-    """Return what a way of making a pair is called: the model, and how many candidates it wrote."""
-    return f"{model or 'unknown'}, best of {candidates}" if candidates and candidates > 1 else str(model or "unknown")
+def variant_name(model: str | None, candidates: int | None, sketches: int | None) -> str:
+    """Return what a way of making a pair is called: the model, and how many candidates it wrote or sketches it heard,
+    where that was asked for."""
+    name = model or "unknown"
+    if candidates is not None and candidates > 1:
+        return f"{name}, best of {candidates}"
+    return name if sketches is None else f"{name}, sketches: {sketches}"
 
 
 def account_age(platform: str, key: str, at: float) -> float | None:

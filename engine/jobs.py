@@ -79,12 +79,14 @@ class StoryRequest:
 
 @dataclass(frozen=True)
 class ComposeRequest:
-    """Story in, music out."""
+    """Story in, music out. `sketches` says how often a composer that can sketch listens before it composes; 1: it
+    composes at once, None: as the settings say."""
 
     text: str
     seconds: float = 60.0
     seed: int | None = None
     format: AudioFormat = "ogg"
+    sketches: int | None = None
     kind: Literal["compose"] = "compose"
 
 

@@ -50,7 +50,7 @@ def to_music(
         description = stages.describer.describe(beats, request.text, seed)
     report("compose", 0.0)
     with watch("compose"):
-        music = stages.composer.compose(Brief(description, beats, request.seconds, seed), report)
+        music = stages.composer.compose(Brief(description, beats, request.seconds, seed, request.sketches), report)
     title = _title(sentences, language)
     audio = f"music.{request.format}"
     with watch("encode"):

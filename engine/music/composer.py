@@ -19,12 +19,17 @@ SECONDS = (10.0, 600.0)
 
 @dataclass(frozen=True)
 class Brief:
-    """What a composer is asked for; the beats are on the music's scale and end at `seconds`."""
+    """What a composer is asked for; the beats are on the music's scale and end at `seconds`.
+
+    `sketches` ≥ 1 says how often a composer that can sketch listens before it composes (None: as often as it does by
+    default); the others take no notice of it.
+    """
 
     description: str
     beats: tuple[Beat, ...]
     seconds: float
     seed: int
+    sketches: int | None = None
 
 
 def check_brief(brief: Brief) -> None:

@@ -57,7 +57,7 @@ class SteeredComposer:
     """Implements `engine.music.composer.Composer`: sketches a few times, keeps the targets that sounded closest."""
 
     def __init__(self, composer: Sketcher, listen: Listener, sketches: int) -> None:
-        """`sketches` ≥ 2 says how often it listens before it composes."""
+        """`sketches` ≥ 2 says how often it listens before it composes, where a brief does not say."""
         if sketches < 2:
             raise ValueError("steering needs two sketches at least")
         self._composer = composer
@@ -72,22 +72,26 @@ class SteeredComposer:
     def compose(self, brief: Brief, report: Report) -> Music:
         """Return the music whose sketch was heard closest to the brief's beats. Same brief, same music.
 
+        A brief that asks for one sketch is composed at once: with nothing to choose from there is nothing to hear.
         Raises what the composer and `report` raise.
         """
         check_brief(brief)
+        sketches = self._sketches if brief.sketches is None else brief.sketches
+        if sketches < 2:
+            return self._composer.compose(brief, report)
 
         def composing(stage: str, fraction: float) -> None:
             report(stage, _SKETCHED + (1 - _SKETCHED) * fraction)
 
-        beats = self._steer(brief, report)
+        beats = self._steer(brief, sketches, report)
         return self._composer.compose(replace(brief, beats=beats), composing)
 
-    def _steer(self, brief: Brief, report: Report) -> tuple[Beat, ...]:
+    def _steer(self, brief: Brief, sketches: int, report: Report) -> tuple[Beat, ...]:
         wanted = np.array([(beat.valence, beat.arousal) for beat in brief.beats], dtype=np.float32)
         weights = np.array([beat.end_s - beat.start_s for beat in brief.beats])
         target, tried = wanted, []
-        for i in range(self._sketches):
-            report("compose", _SKETCHED * i / self._sketches)
+        for i in range(sketches):
+            report("compose", _SKETCHED * i / sketches)
             beats = _aimed(brief.beats, target) if i else brief.beats
             curve = self._listen(self._composer.sketch(replace(brief, beats=beats), ANALYSIS_RATE_HZ))
             heard = np.array([curve.mean_between(b.start_s, b.end_s) for b in brief.beats], dtype=np.float32)

@@ -220,7 +220,9 @@ async def test_only_what_both_agreed_to_is_learned_from(here: Room) -> None:
     scope_id = visit.scope_id
 
     async def learned() -> int:
-        found = await here.desk.ledger.read(lambda conn: consent.learned(conn, scope_id, ballot.CONSENT_VERSION))
+        found = await here.desk.ledger.read(
+            lambda conn: consent.learned(conn, scope_id, ballot.CONSENT_VERSION, "story")
+        )
         return sum(tally.count for tally in found.values())
 
     assert await learned() == 0

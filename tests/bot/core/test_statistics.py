@@ -7,24 +7,27 @@ import csv
 import io
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot import admin, ballot, statistics, variants
+from bot import admin, ballot, commands, statistics, variants
 from bot.__main__ import main
 from bot.ballots import SHOWN_FROM
 from bot.console.stats import write_table
 from bot.contract import Actor, Document, Picture, Posted
 from bot.rating import MOST_PER_MINUTE, Reaction
-from db import answers, settings
+from db import answers, pairs, settings
 from db.answers import HEADER, AnswerRecord, account_age
 from db.votes import Tally
 from engine.errors import Transient, UserError
 from engine.evaluation.votes import COLUMNS
+from engine.jobs import ComposeRequest
+from engine.settings import StageSettings
 from tests.bot.core.test_ballot import ballot_of, make_pairs
-from tests.fakes.chat import ANNA, BEN, BOSS, GROUP, HOME, MEI, Room, texts
+from tests.fakes.chat import ANNA, BEN, BOSS, CONFIG, GROUP, HOME, MEI, Room, make, room, texts
 
 
 def voter(number: int) -> Actor:
@@ -245,6 +248,44 @@ async def test_learning_is_shown_and_can_be_switched_off(here: Room) -> None:
     visit = await here.desk.visit(BEN, GROUP)
     assert await variants.candidates(here.desk, visit) is None
     assert "learning is off" in (await variants.told(here.desk, visit))[0]
+
+
+async def composed(at: Room, text: str) -> tuple[int, int]:
+    """Compose, and return the pair and its number of sketches."""
+    await commands.compose(at.desk, ANNA, GROUP, text)
+    lease = await at.claim()
+    await at.queue.finish(lease.token, make(lease))
+    await at.deliver()
+    row = await at.desk.ledger.read(lambda conn: pairs.of_job(conn, lease.job.id))
+    assert row is not None and isinstance(lease.job.request, ComposeRequest) and lease.job.request.sketches is not None
+    return row.id, lease.job.request.sketches
+
+
+async def test_what_is_learned_of_music_is_about_sketches(here: Room) -> None:
+    for who in (ANNA, BEN):
+        await ballot.agree(here.desk, who, GROUP, on=True)
+    variants._rng.seed(1)
+    made = [await composed(here, f"A calm day, number {number}.") for number in range(12)]
+    assert {sketches for _, sketches in made} == {1, 3}
+    for pair, sketches in made:
+        await here.desk.ballots.vote(BEN, pair, 1 if sketches == 1 else 5, scope_id=None)
+    visit = await here.desk.visit(BEN, GROUP)
+    (line,) = await variants.told(here.desk, visit)
+    assert "composing" in line and "1.00 with 1 sketch" in line and "5.00 with 3 sketch" in line
+    chosen = [await variants.sketches(here.desk, visit, random.Random(seed)) for seed in range(40)]
+    assert chosen.count(3) > 30
+    found = await here.desk.ledger.read(lambda conn: list(answers.records(conn)))
+    assert {record.variant for record in found} == {"teller-1, sketches: 1", "teller-1, sketches: 3"}
+    await admin.change(here.desk, BOSS, GROUP, "learning", "off")
+    assert await variants.sketches(here.desk, await here.desk.visit(BEN, GROUP)) is None
+
+
+@pytest.mark.parametrize("stages", [StageSettings(sketches=1), StageSettings(composer="musicgen")])
+async def test_a_composer_that_does_not_sketch_has_no_variants(tmp_path: Path, stages: StageSettings) -> None:
+    config = replace(CONFIG, engine=replace(CONFIG.engine, stages=stages))
+    async with room(tmp_path, config) as at:
+        assert await variants.sketches(at.desk, await at.desk.visit(BEN, GROUP, add=True)) is None
+        assert await variants.candidates(at.desk, await at.desk.visit(BEN, GROUP)) in variants.STORY_CANDIDATES
 
 
 # --- the command line ----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -81,6 +82,16 @@ def test_the_closest_sketch_is_kept_not_the_last() -> None:
     scripted = Scripted(wobble=(0.5, 0.01, -0.9))
     SteeredComposer(scripted, listen, 3).compose(BRIEF, silent)
     assert scripted.composed[0].beats == scripted.sketched[1].beats
+
+
+@pytest.mark.parametrize(("asked", "sketched"), [(None, 3), (1, 0), (2, 2), (5, 5)])
+def test_a_brief_says_how_often_to_listen(asked: int | None, sketched: int) -> None:
+    scripted = Scripted(bias=0.4)
+    told: list[float] = []
+    composer = SteeredComposer(scripted, listen, 3)
+    composer.compose(replace(BRIEF, sketches=asked), lambda stage, fraction: told.append(fraction))
+    assert len(scripted.sketched) == sketched and len(scripted.composed) == 1
+    assert told[0] == 0 and told[-1] == 1
 
 
 def test_words_borders_and_seed_stay() -> None:
