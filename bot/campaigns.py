@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Literal
 
 from bot import gate, statistics
-from bot.contract import Actor, Place, Reply, Text
+from bot.contract import Actor, Part, Place, Reply, Text
 from bot.desk import Desk, Visit, use_case
 from bot.replies import say
+from bot.study import progress_picture
 from db import audit, campaigns, pairs, votes
 from db.campaigns import CampaignRow
 from db.votes import Connection
 from engine.errors import UserError
+from engine.jobs import Language
 
 ACTIONS = ("create", "add", "start", "stop", "show", "export")
 MOST_RATERS = 10_000
@@ -65,8 +68,12 @@ async def campaign(
     found = await (desk.ledger.read(act) if action == "show" else desk.ledger.write(act))
     counts = await desk.ledger.read(lambda conn: campaigns.votes(conn, found.id))
     rated = await desk.ledger.read(lambda conn: campaigns.rated(conn, found.id))
-    lines = tuple(Text(line) for line in progress(visit, found, counts, rated))
-    return Reply(lines, private=True, language=visit.language)
+    far = progress(found, counts, rated)
+    parts: list[Part] = [Text(line) for line in told(far, state_of(found), visit.language)]
+    if action == "show" and found.started is not None:
+        path = desk.queue.folder / statistics.FOLDER / f"campaign-{found.id}-{visit.language}.png"
+        parts.append(await progress_picture(far, path, visit.language))
+    return Reply(tuple(parts), private=True, language=visit.language)
 
 
 def create(conn: Connection, visit: Visit, name: str, raters: int | None, each: int | None, now: float) -> CampaignRow:
@@ -119,26 +126,35 @@ def stop(conn: Connection, found: CampaignRow, now: float) -> CampaignRow:
     return _again(conn, found)
 
 
-def progress(visit: Visit, found: CampaignRow, counts: dict[int, int], rated: dict[int, int]) -> list[str]:
-    """Return how far a campaign is: people, votes, and a bar for the pairs with the fewest and the most."""
+def progress(found: CampaignRow, counts: dict[int, int], rated: dict[int, int]) -> dict[str, Any]:
+    """Return how far a campaign is, as `engine.evaluation.progress.Campaign` has it."""
     each = min(found.each, len(counts)) or 1
-    complete = sum(1 for count in rated.values() if count >= each)
-    state = "new" if found.started is None else "running" if found.running else "over"
-    lines = [
-        say(visit.language, "campaign.head", name=found.name, state=say(visit.language, f"campaign.{state}")),
-        say(
-            visit.language,
-            "campaign.people",
-            complete=complete,
-            wanted=found.raters,
-            begun=len(rated),
-            each=each,
-            pairs=len(counts),
-        ),
-        f"{bar(complete, found.raters)} {complete}/{found.raters}",
-    ]
-    if counts:
-        lines.append(say(visit.language, "campaign.balance", fewest=min(counts.values()), most=max(counts.values())))
+    return {
+        "name": found.name,
+        "wanted": found.raters,
+        "begun": len(rated),
+        "complete": sum(1 for count in rated.values() if count >= each),
+        "each": each,
+        "votes": {str(pair_id): count for pair_id, count in counts.items()},
+    }
+
+
+def state_of(found: CampaignRow) -> Literal["new", "running", "over"]:
+    """Return whether a campaign has not begun, runs, or is over."""
+    if found.started is None:
+        return "new"
+    return "running" if found.running else "over"
+
+
+def told(far: dict[str, Any], state: str, language: Language) -> list[str]:
+    """Return how far a campaign is in words: people with a bar, and the pairs with the fewest and the most votes."""
+    votes = far["votes"].values()
+    head = say(language, "campaign.head", name=far["name"], state=say(language, f"campaign.{state}"))
+    counts = {name: far[name] for name in ("complete", "wanted", "begun", "each")}
+    people = say(language, "campaign.people", **counts, pairs=len(votes))
+    lines = [head, people, f"{bar(far['complete'], far['wanted'])} {far['complete']}/{far['wanted']}"]
+    if votes:
+        lines.append(say(language, "campaign.balance", fewest=min(votes), most=max(votes)))
     return lines
 
 

@@ -13,11 +13,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bot.contract import Picture
 from db.answers import HEADER, AnswerRecord
 from engine.errors import Crashed, UserError
 from engine.jobs import Language
@@ -44,13 +45,24 @@ async def study(table: str, plots: Path | None, language: Language) -> dict[str,
 
     Raises `UserError` when the pictures cannot be written, `Crashed` when the program does not end well.
     """
+    drawn = [] if plots is None else ["--plots", str(plots)]
+    return await _done("engine.evaluation.study", table, "--language", language, *drawn)
+
+
+async def progress_picture(facts: Mapping[str, Any], path: Path, language: Language) -> Picture:
+    """Draw how far a listening test is, into a PNG at `path`; `facts` are the fields of
+    `engine.evaluation.progress.Campaign`. Raises as `study` does."""
+    drawn = await _done("engine.evaluation.progress", json.dumps(facts), str(path), "--language", language)
+    return Picture(path, path.name, drawn["alt"])
+
+
+async def _done(module: str, content: str, *arguments: str) -> dict[str, Any]:
+    """Run a program of ours on a file with this content, and return the JSON that it prints. Raises as `study` does."""
     with tempfile.TemporaryDirectory(prefix="tunetale-stats-") as folder:
-        path = Path(folder) / "votes.csv"
-        await asyncio.to_thread(path.write_text, table, encoding="utf-8")
-        drawn = [] if plots is None else ["--plots", str(plots)]
-        command = [sys.executable, "-m", "engine.evaluation.study", str(path), "--language", language, *drawn]
+        path = Path(folder) / "input"
+        await asyncio.to_thread(path.write_text, content, encoding="utf-8")
         async with _turn:
-            code, out, error = await _run(command)
+            code, out, error = await _run([sys.executable, "-m", module, str(path), *arguments])
     if code == 2:
         raise UserError(error.strip() or "The statistics could not be worked out.", code="unwritable_out")
     if code != 0:

@@ -12,8 +12,9 @@ Nothing rests on colour alone: bars carry their numbers, series their names or h
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,9 @@ MOST_PAIRS = 40
 _DPI = 72
 _COLOURS = (AROUSAL, VALENCE, "#7BD88F", "#E58FC5", "#C3B1FF", "#F5F7FC")
 _HATCHES = ("", "//", "..", "xx", "\\\\", "--")
+
+Panel = Callable[[Axes], None]
+"""Draws into axes; colours and font of its words are set afterwards."""
 
 SAYS: dict[Language, dict[str, str]] = {
     "en": {
@@ -117,30 +121,31 @@ def draw_all(folder: Path, sheet: Sheet) -> dict[str, Figured]:
 
     Raises `OSError` when the folder cannot be written.
     """
-    panels: dict[str, tuple[Callable[[Axes, Sheet], None], str]] = {}
+    panels: dict[str, tuple[Panel, str]] = {}
     if sheet.report.all.votes:
-        panels["scores"] = (draw_scores, alt_scores(sheet))
-        panels["means"] = (draw_means, alt_means(sheet))
+        panels["scores"] = (partial(draw_scores, sheet=sheet), alt_scores(sheet))
+        panels["means"] = (partial(draw_means, sheet=sheet), alt_means(sheet))
     if sheet.report.controls and "test" in sheet.report.by_way:
-        panels["controls"] = (draw_controls, alt_controls(sheet))
+        panels["controls"] = (partial(draw_controls, sheet=sheet), alt_controls(sheet))
     if len(_points(sheet)) >= 2:
-        panels["alignment"] = (draw_alignment, alt_alignment(sheet))
-    found = {name: _write(folder / f"{name}.png", [draw], sheet, alt) for name, (draw, alt) in panels.items()}
+        panels["alignment"] = (partial(draw_alignment, sheet=sheet), alt_alignment(sheet))
+    found = {name: write_picture(folder / f"{name}.png", [draw], alt) for name, (draw, alt) in panels.items()}
     side = [panels[name] for name in ("scores", "means", "alignment") if name in panels]
     if side:
         alt = " ".join(text for _, text in side)
-        found["overview"] = _write(folder / "overview.png", [draw for draw, _ in side], sheet, alt)
+        found["overview"] = write_picture(folder / "overview.png", [draw for draw, _ in side], alt)
     return found
 
 
-def _write(path: Path, panels: list[Callable[[Axes, Sheet], None]], sheet: Sheet, alt: str) -> Figured:
+def write_picture(path: Path, panels: Sequence[Panel], alt: str) -> Figured:
+    """Draw panels side by side, in our colours and font; an existing picture is replaced whole. Raises `OSError`."""
     part = path.with_name(f"{path.name}.part")
     with typography.LOCK, plain_settings():
         typography.font(20)  # makes the fonts known
         figure = Figure(figsize=(WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
         for axes, draw in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
-            draw(axes, sheet)
+            draw(axes)
             _dress(axes, 24 if len(panels) == 1 else 17)
         figure.savefig(part, format="png", dpi=_DPI, facecolor=PAPER, metadata={"Software": "TuneTale"})
     os.replace(part, path)

@@ -13,7 +13,7 @@ import pytest
 
 from bot import ballot, campaigns, dealing
 from bot.config import VoteSettings
-from bot.contract import Document, Reply
+from bot.contract import Document, Picture, Reply
 from bot.dealing import choose
 from db import campaigns as rows
 from db import deals, people
@@ -40,8 +40,12 @@ async def test_a_campaign_from_begin_to_end(here: Room) -> None:
     await answered(here, first)
     second = await dealt(here)
     assert second.condition == "match"  # the first deals are real
-    shown = texts(await run(here, "show"))
+    reply = await run(here, "show")
+    shown = texts(reply)
     assert "0 of 2 people are done, 1 have begun; each rates 2 of 2 pairs" in shown and "0/2" in shown
+    (picture,) = [part for part in reply.parts if isinstance(part, Picture)]
+    assert picture.path.read_bytes().startswith(b"\x89PNG")
+    assert "0 of 2 people are done, 1 have begun. 2 pairs have 0 to 1 votes each; the goal is 2." in picture.alt
     await answered(here, second)
     assert "rated everything" in texts(await ballot.vote(here.desk, BEN, GROUP))
 
@@ -105,7 +109,7 @@ async def test_only_admins_and_every_action_written_down(here: Room) -> None:
     refused = await campaigns.campaign(here.desk, BEN, GROUP, "create", "spring", raters=3)
     assert "Only admins" in texts(refused)
     await run(here, "create", raters=3)
-    await run(here, "show")
+    assert not [part for part in (await run(here, "show")).parts if isinstance(part, Picture)]  # nothing to see yet
     actions = await here.desk.ledger.read(lambda conn: conn.execute("SELECT action, detail FROM audit").fetchall())
     assert actions == [("campaign create", "spring")]
 
