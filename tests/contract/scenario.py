@@ -49,6 +49,8 @@ class Seen:
     """Labels, in order."""
     files: tuple[str, ...] = ()
     """Names of audio, pictures and documents."""
+    alts: tuple[str, ...] = ()
+    """What is said of its files for people who do not see them."""
     pings: tuple[str, ...] = ()
     """Names of whom it calls: people, roles, everyone."""
     private: bool = False

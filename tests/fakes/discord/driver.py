@@ -29,7 +29,7 @@ SLASH_TEXT, FORM_FIELD = 6000, 4000
 """Characters of a slash option, and of each of the form's two fields."""
 CONSEQUENCES = (10003, 10008, 40060, 50001, 50007, 50027)
 """Refusals that come of what people do: gone channels and messages, the bot expelled, an event that came twice."""
-ALIASES = {"job": "request"}
+ALIASES = {"job": "request", "campaign": "name", "raters": "people"}
 """Options that people know by another name than the code."""
 
 
@@ -75,9 +75,10 @@ class DiscordDriver:
         return str(user.id)
 
     def add_room(self, name: str, people: tuple[str, ...], admin: str | None) -> str:
-        """Add a server with one channel."""
+        """Add a server with one channel; with admins, these show all commands to everybody, so that the bot decides."""
         guild = self.server.world.guild(name, [self._people[one].user for one in people])
         if admin is not None:
+            guild.everyone_sees_all_commands = True
             guild.members[int(admin)] = PERSON_PERMISSIONS | Permissions(manage_guild=True)
         return str(self.server.world.channel(guild, name).id)
 
@@ -165,6 +166,7 @@ class DiscordDriver:
             ours=message.author is self.server.world.bot,
             buttons=tuple(buttons(message)),
             files=tuple(file.name for file in message.files),
+            alts=tuple(file.description for file in message.files if file.description),
             pings=tuple(sorted(self._name(ping) for ping in message.pings)),
             private=bool(message.flags & EPHEMERAL),
         )

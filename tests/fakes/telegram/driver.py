@@ -23,6 +23,8 @@ from tests.fakes.telegram.world import Chat, Message
 
 MOST_TYPED = 4000
 """Characters that are typed; longer stories are sent as a file."""
+NAMED = ("raters", "each", "pairs")
+"""Options of other commands that people write with their name."""
 
 
 class TelegramDriver:
@@ -111,8 +113,9 @@ class TelegramDriver:
             )
 
     async def command(self, who: str, room: str, name: str, options: Mapping[str, str]) -> None:
-        """Write another command; its options are the words behind it."""
-        self._say(who, room, " ".join((f"/{name}", *options.values())))
+        """Write another command; its options are the words behind it, some with their name."""
+        words = (f"{key}={value}" if key in NAMED else value for key, value in options.items())
+        self._say(who, room, " ".join((f"/{name}", *words)))
 
     async def press(self, who: str, message: Seen, label: str) -> None:
         """Press a button."""
@@ -188,6 +191,7 @@ class TelegramDriver:
             ours=message.sender is self.fake.world.bot,
             buttons=tuple(message.labels()),
             files=() if message.media is None else (message.media.file.name,),
+            alts=(message.text,) if message.media is not None and message.media.kind == "photo" else (),
             pings=tuple(self._name(mention) for mention in message.seen.mentions),
         )
 
