@@ -37,16 +37,15 @@ from engine.jobs import Language
 from engine.report import silent
 from engine.settings import EngineSettings
 from engine.steps import durations
-from engine.story.embedded import EmbeddedStoryteller
+from engine.story.load import BACKENDS, load_storyteller, settings_for
 from engine.story.storyteller import WORDS, Story, Storyteller
 
 JUDGE = ASSETS / "text_judge"
+BANK = ASSETS / "story_bank.npz"
 DEFAULT_WORDS: dict[Language, int] = {"en": 250, "zh-TW": 420}
 LENGTHS: dict[Language, tuple[int, ...]] = {"en": (80, 120, 250, 400, 600), "zh-TW": (120, 200, 420, 700, 1_000)}
 TOLERANCE = 0.12
 """Relative error in length that counts as obeyed."""
-BACKENDS: dict[str, Callable[[], Storyteller]] = {"embedded": EmbeddedStoryteller.load}
-
 Read = Callable[[Sequence[str]], NDArray[np.float64]]
 """Texts -> [n, 2] valence and arousal on the text scale."""
 
@@ -58,6 +57,8 @@ class Judge:
     name: str
     read: Read
     independent: bool
+    bank: Path
+    """The story bank as this reader reads it, an `.npz` on the text scale."""
 
 
 @dataclass(frozen=True)
@@ -108,18 +109,23 @@ def tell_all(
     return told
 
 
-def measure_fit(told: Sequence[Told], judge: Judge, own: Read, calibration: Calibration, bank: StoryBank) -> Fit:
+def measure_fit(told: Sequence[Told], judge: Judge, own: Read, calibration: Calibration) -> Fit:
     """Judge every paragraph against its beat.
 
     A judge's ratings have a mean and spread of their own, so they are brought to those that TuneTale's own reading
-    (`own`) of all these paragraphs has: one affine map for everything, which moves no correlation.
+    (`own`) of all these paragraphs has: one affine map for everything, the story bank included, which moves no
+    correlation.
     """
     texts = [text for one in told for text in one.story.twin or one.story.paragraphs]
     heard = judge.read(texts)
+    with np.load(judge.bank, allow_pickle=False) as data:
+        tales, offsets = data["values"].astype(np.float64), data["offsets"]
     if judge.independent:
-        reference = own(texts)
-        heard = (heard - heard.mean(axis=0)) / heard.std(axis=0) * reference.std(axis=0) + reference.mean(axis=0)
+        reference, mean = own(texts), heard.mean(axis=0)
+        factor = reference.std(axis=0) / heard.std(axis=0)
+        heard, tales = ((values - mean) * factor + reference.mean(axis=0) for values in (heard, tales))
     got: VA = calibration.to_music(heard)
+    bank = StoryBank.of(calibration.to_music(tales), offsets)
     wanted: VA = np.concatenate([beats_array(one.piece.beats) for one in told])
     groups = [number for number, one in enumerate(told) for _ in one.piece.beats]
     shares, start = [], 0
@@ -154,9 +160,9 @@ def measure_lengths(
 def load_judge(own: TextEmotion, folder: Path = JUDGE) -> Judge:
     """Return the independent judge where it is installed, else TuneTale's own model, marked as such."""
     if not folder.is_dir():
-        return Judge(own.name, reader(own), independent=False)
+        return Judge(own.name, reader(own), independent=False, bank=BANK)
     judge = TextEmotion.load(folder)
-    return Judge(f"{judge.name} ({folder.name})", reader(judge), independent=True)
+    return Judge(f"{judge.name} ({folder.name})", reader(judge), independent=True, bank=folder / BANK.name)
 
 
 def reader(model: TextEmotion) -> Read:
@@ -219,14 +225,15 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(f"Ask for {low} to {high} words and at least one piece.", code="bad_words")
     calibration, console = Calibration.load(), Console(highlight=False)
     pieces = _pieces(asked, calibration)
-    storyteller = BACKENDS[asked.backend]()
     own = TextEmotion.load()
+    settings = settings_for(asked.backend, asked.model, asked.url)
+    storyteller = load_storyteller(settings, own, asked.backend)
     judge = load_judge(own)
     told = tell_all(storyteller, pieces, calibration, language, words)
     print_stories(told[: asked.show], console)
     varied = told[: asked.pieces]
     print_prose(measure_prose([one.story for one in varied]), varied, console)
-    print_fit(measure_fit(told, judge, reader(own), calibration, StoryBank.load()), judge, len(told), console)
+    print_fit(measure_fit(told, judge, reader(own), calibration), judge, len(told), console)
     if asked.lengths:
         print_lengths(measure_lengths(storyteller, pieces[: asked.lengths], calibration, language), console)
     return 0
@@ -245,7 +252,9 @@ def _parser() -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--audio", type=Path, help="folder of music to tell stories for")
     source.add_argument("--curves", type=Path, help="file of saved `tunetale emotion --json` lines")
-    parser.add_argument("--backend", choices=sorted(BACKENDS), default="embedded")
+    parser.add_argument("--backend", choices=BACKENDS, default="embedded")
+    parser.add_argument("--model", default="", help="model of the backend: directory or name")
+    parser.add_argument("--url", default="", help="address of the server, for the backend openai")
     parser.add_argument("--pieces", type=int, default=100, help="over how many pieces variety is counted")
     parser.add_argument("--language", choices=sorted(DEFAULT_WORDS), default="en")
     parser.add_argument("--words", type=int, default=None, help="length of the stories (characters in zh-TW)")

@@ -3,9 +3,9 @@
     tunetale train text-emotion --data DIR [--out DIR] [--seed N] [--encoder NAME_OR_DIR] [--variant V]
 
 Variants: `tuned` (shipped: the encoder's layers are trained too, several times from other seeds, and the results
-averaged), `frozen` (the form of the paper: frozen encoder and fully connected layers), `judge` (as `frozen`, but on the
-labels of GoEmotions, placed on the plane by Russell & Mehrabian's table: a model that never saw a rating of EmoBank and
-can judge what the shipped one has chosen). The recipe was tuned on EmoBank's official dev part.
+averaged), `frozen` (the form of the paper: frozen encoder and fully connected layers), `judge` (as `frozen`, but on
+EmoBank's dev part: it shares no rating with what the shipped one learned from, and can judge what that one has chosen).
+The recipe was tuned on EmoBank's official dev part.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from engine.training.text_data import (
     split_by_document,
     split_officially,
 )
-from engine.training.text_judge import judge_data, on_scale_of
+from engine.training.text_judge import EPOCHS, judge_data, on_scale_of, scale_texts
 
 Variant = Literal["tuned", "frozen", "judge"]
 VARIANTS: tuple[Variant, ...] = ("tuned", "frozen", "judge")
@@ -258,13 +258,13 @@ def main(arguments: Sequence[str]) -> None:
     """Train from the command line and save the weights. Raises `UserError` on bad data."""
     default = Recipe()
     parser = OneSentenceParser(prog="tunetale train text-emotion", description="Train the text emotion model.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with emobank/ (judge: and goemotions/)")
+    parser.add_argument("--data", type=Path, required=True, help="folder with emobank/ (judge: and stories/)")
     parser.add_argument("--out", type=Path, help="folder for the weights (default: this project's own)")
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--encoder", default=default.encoder, help="a BERT-family folder or hub name")
     parser.add_argument("--variant", choices=VARIANTS, default=default.variant)
     parser.add_argument("--members", type=_positive, default=default.members, help="trainings that are averaged")
-    parser.add_argument("--epochs", type=_positive, default=default.epochs)
+    parser.add_argument("--epochs", type=_positive, help=f"default {default.epochs}, of the judge {EPOCHS}")
     parser.add_argument("--rate", type=_rate, default=default.rate, help="highest learning rate of the encoder")
     parser.add_argument("--head-rate", type=_rate, default=default.head_rate, help="highest learning rate of the head")
     parser.add_argument("--multilingual", action="store_true", help="the encoder reads Chinese too")
@@ -279,7 +279,7 @@ def main(arguments: Sequence[str]) -> None:
         encoder=given.encoder,
         seed=given.seed,
         members=given.members,
-        epochs=given.epochs,
+        epochs=given.epochs or (EPOCHS if given.variant == "judge" else default.epochs),
         rate=given.rate,
         head_rate=given.head_rate,
         multilingual=given.multilingual,
@@ -287,14 +287,14 @@ def main(arguments: Sequence[str]) -> None:
     torch.set_num_threads(given.threads)
     texts: Rated
     if given.variant == "judge":
-        texts, split = judge_data(given.data)
+        texts, split = judge_data(given.data, given.seed)
     else:
         texts = bank = read_emobank(given.data)
         split = split_officially(bank) if given.by_document is None else split_by_document(bank, given.by_document)
     trained = train(texts, split, recipe)
     save(out, trained)
     if given.variant == "judge":
-        held_out = [texts.texts[row] for row in split.held_out]
-        config = on_scale_of(TextEmotion.load(), TextEmotion.load(out), trained.config, held_out)
+        texts_of_tales = scale_texts(given.data, given.seed)
+        config = on_scale_of(TextEmotion.load(), TextEmotion.load(out), trained.config, texts_of_tales)
         save(out, replace(trained, config=config))
     print(f"saved in {out}; measure it with: tunetale evaluate text-emotion --data {given.data} --weights {out}")

@@ -67,7 +67,8 @@ async def test_a_job_outlives_a_server_that_fails(
     assert KEY not in "".join(capfd.readouterr())
 
 
-def test_the_doctor_runs_a_tiny_language_model() -> None:
-    *_, last = findings(Config(), run_jobs=False, deep=True)
-    assert last.good, last.text
-    assert "transformers/llama" in last.text
+def test_the_doctor_runs_every_neural_backend_tiny() -> None:
+    *_, story, music = findings(Config(), run_jobs=False, deep=True)
+    assert story.good and music.good, (story.text, music.text)
+    assert "transformers/llama" in story.text
+    assert "T5 (t5)" in music.text and "MusicGen (musicgen)" in music.text

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.emotion.alignment import StoryBank
 from engine.emotion.calibration import Calibration
 from engine.errors import UserError
 from engine.evaluation.near_duplicates import near_duplicates
 from engine.evaluation.pieces import hear_folder, prompt_for, random_piece, read_curves
 from engine.evaluation.prose import length_error, measure_prose
-from engine.evaluation.storyteller import Judge, Told, measure_fit, tell_all
+from engine.evaluation.storyteller import BANK, Judge, Told, measure_fit, tell_all
 from engine.report import Report
 from engine.settings import EngineSettings
 from engine.story.embedded import EmbeddedStoryteller
@@ -45,17 +44,19 @@ def read_reversed(texts: Sequence[str]) -> NDArray[np.float64]:
     return -read_back(texts)
 
 
-def test_a_perfect_story_gets_perfect_marks_from_any_affine_judge() -> None:
+def test_a_perfect_story_gets_perfect_marks_from_any_affine_judge(tmp_path: Path) -> None:
     told = tell_all(Echo(), PIECES, CALIBRATION, "en", 100)
-    bank = StoryBank.load()
-    for judge in (Judge("own", read_back, independent=False), Judge("other", read_stretched, independent=True)):
-        fit = measure_fit(told, judge, read_back, CALIBRATION, bank)
+    with np.load(BANK) as data:
+        np.savez(tmp_path / "stretched.npz", values=data["values"] * 3 + 1, offsets=data["offsets"])
+    own = Judge("own", read_back, independent=False, bank=BANK)
+    for judge in (own, Judge("other", read_stretched, independent=True, bank=tmp_path / "stretched.npz")):
+        fit = measure_fit(told, judge, read_back, CALIBRATION)
         assert fit.beats == sum(len(piece.beats) for piece in PIECES)
         assert fit.valence_r == pytest.approx(1.0)
         assert fit.arousal_r == pytest.approx(1.0)
         assert fit.distance < 1e-3
         assert fit.better_than_shuffled == 1.0
-    wrong = measure_fit(told, Judge("wrong", read_reversed, independent=False), read_back, CALIBRATION, bank)
+    wrong = measure_fit(told, Judge("wrong", read_reversed, independent=False, bank=BANK), read_back, CALIBRATION)
     assert wrong.valence_r == pytest.approx(-1.0)
     assert wrong.better_than_shuffled < 0.6
 

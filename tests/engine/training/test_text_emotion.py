@@ -11,13 +11,12 @@ import torch
 
 from engine.emotion.regressor import WEIGHTS_FILE
 from engine.emotion.text import TextEmotion
-from engine.emotion.words import Words
 from engine.errors import UserError
 from engine.training import __main__ as command
 from engine.training.steps import batches
 from engine.training.text_data import read_emobank, read_goemotions, split_by_document, split_officially
 from engine.training.text_emotion import HISTORY_FILE, Recipe, save, train
-from engine.training.text_judge import judge_data
+from engine.training.text_judge import judge_data, scale_texts
 from tests.fakes.tiny_encoder import save_tiny_encoder
 
 GOOD, BAD, PLAIN = (
@@ -153,23 +152,27 @@ def test_documents_can_be_held_out_whole(data: Path, encoder: str, tmp_path: Pat
     assert command.main(["text-emotion", "--data", str(data), *options, "--out", str(tmp_path / "out")]) == 0
 
 
-def test_the_judge_learns_from_labels_alone(data: Path, encoder: str, tmp_path: Path) -> None:
+def test_the_judge_shares_no_rating_with_the_shipped_model(data: Path) -> None:
+    bank, split = judge_data(data)
+    shipped = split_officially(bank)
+    assert not set(split.train.tolist()) & set(shipped.train.tolist())
+    assert set(split.train.tolist()) == set(shipped.held_out.tolist())
+    assert set(split.held_out.tolist()) <= set(shipped.train.tolist())
+
+
+def test_the_judge_is_put_on_the_scale_of_the_shipped_model(data: Path, encoder: str, tmp_path: Path) -> None:
+    tales = data / "stories" / "fairytaleqa"
+    tales.mkdir(parents=True)
+    with (tales / "one-story.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([["section", "text"], ["1", "She was happy and glad. He died and all cried. They danced."]])
     out = tmp_path / "judge"
-    options = ["--encoder", encoder, "--variant", "judge", "--epochs", "8", "--head-rate", "0.01", "--out", str(out)]
+    options = ["--encoder", encoder, "--variant", "judge", "--out", str(out)]
     assert command.main(["text-emotion", "--data", str(data), *options]) == 0
-    good, bad = TextEmotion.load(out).score(["happy glad love.", "sad died cried."]).values
-    assert good[0] > bad[0] + 0.3
-
-
-def test_the_judge_knows_every_label_and_no_other(data: Path) -> None:
-    texts, split = judge_data(data)
-    assert not set(split.train.tolist()) & set(split.held_out.tolist())
-    joy, fear = (Words.load()[term] for term in ("joyful", "fearful"))
-    assert texts.ratings[split.train, 0].max() == pytest.approx(joy.valence)
-    assert texts.ratings[split.train, 0].min() < fear.valence + 0.2
-    (data / "goemotions" / "emotions.txt").write_text("joy\nfear\nwrath\n", encoding="utf-8")
-    with pytest.raises(UserError, match="wrath"):
-        judge_data(data)
+    texts = scale_texts(data)
+    judge, shipped = (TextEmotion.load(*folder).score(texts).values for folder in ([out], []))
+    np.testing.assert_allclose(judge.mean(axis=0), shipped.mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(judge.std(axis=0), shipped.std(axis=0), atol=0.02)
 
 
 def test_a_multilingual_encoder_reads_chinese_itself(data: Path, encoder: str, tmp_path: Path) -> None:
