@@ -35,7 +35,7 @@ demo: setup
 	$(BIN)/tunetale compose --file examples/story-en.txt --out demo-out/music
 
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
