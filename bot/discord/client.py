@@ -168,9 +168,7 @@ class TuneTaleClient(discord.Client):
             try:
                 await self._tree.sync(guild=guild)
             except discord.Forbidden:
-                log.warning(
-                    "commands are not published on server %s: the bot is not there", server
-                )
+                log.warning("commands are not published on server %s: the bot is not there", server)
         if not servers:
             await self._tree.sync()
 
