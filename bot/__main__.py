@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TuneTaleError as error:
         screen.print(error.message, markup=False, soft_wrap=True, style="red")
         return BAD_INPUT if isinstance(error, UserError) else OUR_FAULT
-    except Exception:
+    except Exception:  # the outermost call: people get an incident id instead of a trace, which goes to the log
         incident = incident_id()
         log.exception("incident %s", incident)
         screen.print(f"Something went wrong on our side (incident {incident}). The log above has the details.")

@@ -18,6 +18,7 @@ from bot.contract import Actor, Button, Place, Reply, Text, Upload
 from bot.desk import Desk, Visit, use_case
 from bot.gate import check_may_cancel, is_here, is_mine, maker, pair_here, remove_pair
 from bot.replies import say
+from bot.round_trip import text_of
 from bot.tokens import write
 from bot.wishes import MAX_SEED, compose_request, link_of, parse_language, story_request
 from db import people
@@ -178,9 +179,8 @@ async def other_way(desk: Desk, actor: Actor, place: Place, pair: int, *, dedupe
     result, folder = await _result(desk, row)
     wish: Request
     if isinstance(result, StoryResult):
-        text = "\n\n".join((result.story.title, *result.story.paragraphs))
         wish = compose_request(
-            text,
+            text_of(result),
             desk.config.engine.text,
             seconds=_seconds(visit, None),
             format=CHAT_FORMAT,

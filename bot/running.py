@@ -109,7 +109,7 @@ async def keep_up(name: Platform, serve: Serve, token: SecretStr, desk: Desk, cl
             raise
         except Transient as error:
             log.warning("%s: %s", name, error.message)
-        except Exception:
+        except Exception:  # one platform's fault must not end the other; it starts again after a pause
             log.exception("incident %s: %s ended", incident_id(), name)
         if closing.is_set():
             return

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
-from engine.errors import UserError
+from engine.dispatch import OneSentenceParser
 from engine.jobs import VERSION
 from engine.music.composer import SECONDS
 from engine.story.storyteller import CANDIDATES, WORDS
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports a mistake as one sentence instead of a page."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{self.prog}: {message}; see `{self.prog} --help`.", code="usage")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of `tunetale`. Its `parse_args` raises `UserError` on a mistake."""
-    main = _Parser(
+    main = OneSentenceParser(
         prog="tunetale",
         description="Turns music into an emotionally similar story, and a story into emotionally similar music.",
     )
     main.add_argument("--version", action="version", version=f"TuneTale {VERSION}")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    common = _Parser(add_help=False)
+    common = OneSentenceParser(add_help=False)
     common.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: config.toml if present)")
     common.add_argument("--store", type=Path, metavar="FILE", help="keep jobs and results in this store")
 
-    made = _Parser(add_help=False)
+    made = OneSentenceParser(add_help=False)
     made.add_argument("--seed", type=int, metavar="N", help="same input and seed, same result")
     made.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: ./tunetale-out/…)")
     made.add_argument("--json", action="store_true", help="print the result as JSON on stdout")

@@ -99,7 +99,7 @@ class Handlers:
                 await self._reacted(update.message_reaction)
             elif isinstance(message, Message) and update.edited_message is None:
                 await self._written(message)
-        except (TelegramError, TuneTaleError) as error:
+        except (TelegramError, TuneTaleError) as error:  # Telegram took no answer of ours, so it would take no apology
             log.warning("update %d was not answered: %s", update.update_id, error)
         except Exception:
             incident = incident_id()

@@ -54,7 +54,7 @@ class Listening(HTTPXRequest):
         """Poll once."""
         try:
             code, payload = await super().do_request(*args, **kwargs)
-        except Exception:
+        except Exception:  # of whatever kind: it is noted that nothing was heard, and goes on to the library
             self._pulse.lost()
             raise
         if code == HTTPStatus.OK:

@@ -7,7 +7,6 @@ distributions.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from engine.dispatch import OneSentenceParser
 from engine.evaluation.agreement import VALUES
 from engine.evaluation.intervals import two_way_mean
 
@@ -81,7 +81,7 @@ def coverage(design: Design, polls: int, seed: int = 0) -> tuple[float, float]:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the coverage of every design; 1 when one misses its goal."""
-    parser = argparse.ArgumentParser(prog="tunetale evaluate vote-intervals", description="Coverage of the intervals")
+    parser = OneSentenceParser(prog="tunetale evaluate vote-intervals", description="Coverage of the intervals")
     parser.add_argument("--polls", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)

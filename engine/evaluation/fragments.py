@@ -8,7 +8,6 @@ Run: `tunetale evaluate fragments [--notes] [--frames]`.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import tomllib
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from engine.dispatch import OneSentenceParser
 from engine.emotion.sentences import split
 from engine.evaluation.near_duplicates import near_duplicates
 from engine.story.library import (
@@ -305,7 +305,7 @@ def print_findings(library: Library, findings: Findings, console: Console, *, no
 
 def main(arguments: Sequence[str]) -> int:
     """Check the shipped material; 0 when there are no problems, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="tunetale evaluate fragments", description=(__doc__ or "").split("\n")[0])
+    parser = OneSentenceParser(prog="tunetale evaluate fragments", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--notes", action="store_true", help="list where model and tag disagree strongly")
     parser.add_argument("--frames", action="store_true", help="show what every plot has for every feeling")
     asked = parser.parse_args(arguments)

@@ -7,7 +7,6 @@ Run: `tunetale evaluate paper-poll [--plots DIR] [--language en|zh-TW]`.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from engine.dispatch import OneSentenceParser
 from engine.errors import UserError
 from engine.evaluation.figures import Sheet, draw_all
 from engine.evaluation.intervals import LEVEL, Estimate, two_way_mean
@@ -88,7 +88,7 @@ def print_poll(found: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the poll; with --plots also draw it."""
-    parser = argparse.ArgumentParser(prog="tunetale evaluate paper-poll", description="The paper's poll, with errors")
+    parser = OneSentenceParser(prog="tunetale evaluate paper-poll", description="The paper's poll, with errors")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write figure-16.png and figure-17.png there")
     parser.add_argument("--language", choices=("en", "zh-TW"), default="en")
     asked = parser.parse_args(arguments)

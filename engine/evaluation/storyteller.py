@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from engine.dispatch import OneSentenceParser
 from engine.emotion.alignment import StoryBank, align
 from engine.emotion.calibration import Calibration
 from engine.emotion.curve import VA, beats_array
@@ -248,7 +249,7 @@ def _pieces(asked: argparse.Namespace, calibration: Calibration) -> list[Piece]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tunetale evaluate storyteller", description=(__doc__ or "").split("\n")[0])
+    parser = OneSentenceParser(prog="tunetale evaluate storyteller", description=(__doc__ or "").split("\n")[0])
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--audio", type=Path, help="folder of music to tell stories for")
     source.add_argument("--curves", type=Path, help="file of saved `tunetale emotion --json` lines")

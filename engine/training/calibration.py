@@ -10,7 +10,6 @@ narrower than its labels; `--text` and `--music` take files of predictions inste
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.dispatch import OneSentenceParser
 from engine.emotion.calibration import PATH, Scale
 from engine.emotion.words import Words
 from engine.errors import UserError
@@ -29,7 +29,7 @@ Ratings = NDArray[np.float64]
 
 def main(argv: Sequence[str]) -> None:
     """Fit and write the calibration. Raises `UserError` where data are missing or cannot be read."""
-    parser = argparse.ArgumentParser(prog="calibration", description="Fit the scales that join text, music and words.")
+    parser = OneSentenceParser(prog="calibration", description="Fit the scales that join text, music and words.")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with emobank, deam, vgmidi")
     parser.add_argument("--text", type=Path, metavar="F", help="predictions of the text model instead of labels")
     parser.add_argument("--music", type=Path, metavar="F", help="predictions of the music model instead of labels")

@@ -10,7 +10,6 @@ neither.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from fontTools import subset  # type: ignore[import-untyped]
 from fontTools.ttLib import TTCollection, TTFont  # type: ignore[import-untyped]
 
+from engine.dispatch import OneSentenceParser
 from engine.errors import UserError
 
 FAMILY = "TuneTale Sans TC"
@@ -38,7 +38,7 @@ _DROPPED_TABLES = ["vhea", "vmtx", "VORG", "BASE", "GPOS", "GSUB", "GDEF", "DSIG
 
 def main(argv: Sequence[str]) -> None:
     """Write the font. Raises `UserError` if the source lacks the faces that are needed."""
-    parser = argparse.ArgumentParser(prog="fonts", description="Make the font of the emotion card.")
+    parser = OneSentenceParser(prog="fonts", description="Make the font of the emotion card.")
     parser.add_argument("--source", type=Path, required=True, metavar="F", help="NotoSansCJK-Regular.ttc")
     parser.add_argument("--out", type=Path, default=_OUT, metavar="DIR", help="folder for the font")
     arguments = parser.parse_args(argv)

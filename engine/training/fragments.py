@@ -8,10 +8,10 @@ load and names the fragment.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.dispatch import OneSentenceParser
 from engine.emotion.text import TextEmotion
 from engine.errors import UserError
 from engine.story.library import MaterialError, load_library
@@ -20,7 +20,7 @@ from engine.story.scores import SCORES, make_scores
 
 def main(arguments: Sequence[str]) -> None:
     """Write the scores of all fragments; raises `UserError` when the material is faulty or the weights are missing."""
-    parser = argparse.ArgumentParser(prog="fragments", description="Score the storyteller's fragments.")
+    parser = OneSentenceParser(prog="fragments", description="Score the storyteller's fragments.")
     parser.add_argument("--out", type=Path, default=SCORES, help="file to write")
     options = parser.parse_args(arguments)
     try:

@@ -7,7 +7,6 @@ The bank is what a pair's fit is held against (`engine/emotion/alignment.py`). I
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import os
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.dispatch import OneSentenceParser
 from engine.emotion.sentences import split
 from engine.emotion.text import ASSETS, TextEmotion
 from engine.errors import UserError
@@ -81,7 +81,7 @@ def write_bank(path: Path, values: NDArray[np.float16], offsets: NDArray[np.int3
 
 def main(arguments: Sequence[str]) -> None:
     """Build the bank from the command line. Raises `UserError` on bad data or weights."""
-    parser = argparse.ArgumentParser(prog="python -m engine.training story-bank", description="Build the story bank.")
+    parser = OneSentenceParser(prog="python -m engine.training story-bank", description="Build the story bank.")
     parser.add_argument("--data", type=Path, required=True, help="folder with stories/fairytaleqa/")
     parser.add_argument("--out", type=Path, default=OUT, help="the .npz to write")
     parser.add_argument("--weights", type=Path, default=ASSETS / "text_emotion", help="folder of the text model")

@@ -228,7 +228,7 @@ async def test_the_round_trip(here: Room) -> None:
     there = await press(here.desk, MEI, GROUP, f"other:{pair}")
     job = await here.queue.job(there.job or 0)
     assert job is not None and isinstance(job.request, ComposeRequest)
-    assert job.request.text == "The *Lamp*\n\nIt was @everyone’s lamp."
+    assert job.request.text == "It was @everyone’s lamp."
     await here.finish()
     await here.deliver()
     back = await press(here.desk, ANNA, GROUP, button(here.messenger.letters[-1].reply, "other"))
