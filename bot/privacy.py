@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from bot.contract import Actor, Document, Place, Reply, Text
@@ -80,7 +81,9 @@ def _nothing(visit: Visit) -> Reply:
 
 
 def _days(visit: Visit, days: float) -> str:
-    return say(visit.language, "privacy.days", days=f"{days:g}") if days else say(visit.language, "privacy.for_ever")
+    return (
+        say(visit.language, "privacy.days", days=math.ceil(days)) if days else say(visit.language, "privacy.for_ever")
+    )
 
 
 def _plain(rows: list[about.Row]) -> list[dict[str, Any]]:

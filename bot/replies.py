@@ -26,9 +26,22 @@ def catalogue(language: Language) -> dict[str, dict[str, str]]:
 
 
 def say(language: Language, key: str, **values: Any) -> str:
-    """Return the sentence `section.key`, filled in. Raises KeyError for a sentence that does not exist."""
+    """Return the sentence `section.key`, filled in. Raises KeyError for a sentence that does not exist.
+
+    A place for a count can name what is counted: `{votes:vote|votes}` becomes "1 vote" or "2 votes".
+    """
     section, _, name = key.partition(".")
-    return catalogue(language)[section][name].format(**values)
+    return catalogue(language)[section][name].format(
+        **{place: _Count(value) if type(value) is int else value for place, value in values.items()}
+    )
+
+
+class _Count(int):
+    """A number that knows, in a format `one|many`, what it counts."""
+
+    def __format__(self, spec: str) -> str:
+        one, counts, many = spec.partition("|")
+        return f"{int(self)} {one if self == 1 else many}" if counts else super().__format__(spec)
 
 
 def explain(language: Language, code: str, message: str) -> str:

@@ -42,3 +42,17 @@ def test_chinese_is_chinese() -> None:
     for section in catalogue("zh-TW").values():
         for text in section.values():
             assert any("\u4e00" <= char <= "\u9fff" for char in text), text
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(1, "1 answer; people"), (0, "0 answers; people"), (2, "2 answers; people")]
+)
+def test_what_is_counted_agrees_with_its_number(count: int, words: str) -> None:
+    assert say("en", "stats.export", answers=count).startswith(words)
+    assert str(count) in say("zh-TW", "stats.export", answers=count)
+
+
+def test_only_a_count_can_name_what_it_counts() -> None:
+    assert say("en", "vote.thanks", score=5, count=1).count("1") == 1
+    with pytest.raises(ValueError, match="Invalid format specifier"):
+        say("en", "stats.export", answers="many")

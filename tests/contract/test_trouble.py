@@ -118,7 +118,7 @@ async def test_the_same_event_twice_is_one_job(driver: Driver, tmp_path: Path, c
         await room.shows("number 1")
         await driver.repeat_last()
         await mei.says(room, "queue")
-        await mei.reads(room, "1 requests wait")
+        await mei.reads(room, "1 request waits")
         assert await jobs(here) == 1
 
 

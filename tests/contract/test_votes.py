@@ -103,7 +103,7 @@ async def test_stats_are_words_and_a_picture_with_words(driver: Driver, tmp_path
         await make(here, mei, room)
         await rate(here, room, {ada: 5, ben: 2})
         await mei.says(room, "stats")
-        await room.shows("2 votes by 2 people about 1 pairs: 3.50 on average")
+        await room.shows("2 votes by 2 people about 1 pair: 3.50 on average")
         picture = await room.shows(file="stats")
         assert any("2 votes" in words and "score 5: 1" in words for words in picture.alts)
 
@@ -119,7 +119,7 @@ async def test_all_ratings_as_a_table_for_admins_alone(driver: Driver, tmp_path:
         await ada.reads(room, "Only admins of this server or chat can do that")
         await boss.says(room, "admin export")
         await boss.reads(room, file="votes.csv")
-        await boss.reads(room, "1 answers; people are hashes")
+        await boss.reads(room, "1 answer; people are hashes")
         assert not any("votes.csv" in name for seen in room.ours() for name in seen.files)
 
 
@@ -141,7 +141,7 @@ async def test_a_listening_test_from_begin_to_end(driver: Driver, tmp_path: Path
         await does("create", "“spring”: not begun", raters=2, each=1)
         await does("start", "has no pairs yet")
         await does("add", "Pair 99 is not one of this place", pairs="99")
-        await does("add", "each rates 1 of 1 pairs", pairs="all")
+        await does("add", "each rates 1 of 1 pair", pairs="all")
         await does("start", "“spring”: running")
         await does("add", "its pairs are fixed", pairs="1")
         await answer(here, ada, room, 4)
@@ -155,7 +155,7 @@ async def test_a_listening_test_from_begin_to_end(driver: Driver, tmp_path: Path
         clock.advance(VoteSettings().dwell_s)
         await ben.presses(late, "5")
         await ben.reads(room, "This listening test has ended")
-        await does("export", "1 answers; people are hashes")
+        await does("export", "1 answer; people are hashes")
         await boss.reads(room, file="votes.csv")
         tally = await here.desk.ledger.read(lambda conn: votes.tally(conn, 1))
         assert (tally.count, tally.total) == (1, 4)

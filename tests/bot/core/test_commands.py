@@ -161,7 +161,7 @@ async def test_the_queue_in_view(here: Room) -> None:
     second = (await commands.compose(here.desk, ANNA, GROUP, "A calm day.")).job
     await commands.compose(here.desk, MEI, GROUP, "A calm day.")
     view = await commands.queue(here.desk, ANNA, GROUP)
-    assert "2 requests wait and 1 are being worked on." in texts(view)
+    assert "2 requests wait and 1 is being worked on." in texts(view)
     assert f"{first} · story of “song.mp3” · Beginning" in texts(view)
     assert f"{second} · music of a story · Waiting: number 1 in the queue" in texts(view)
     assert [row[0].token for row in view.buttons] == [f"cancel:{first}", f"cancel:{second}"]
