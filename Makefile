@@ -46,7 +46,7 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 chaos: setup
-	CHAOS_KILLS=1000 $(BIN)/python -m pytest tests/chaos --log-cli-level INFO
+	CHAOS_KILLS=1000 $(BIN)/python -m pytest tests/crash tests/chaos --log-cli-level INFO
 
 clean:
 	rm -rf $(VENV) build *.egg-info tunetale-out demo-out

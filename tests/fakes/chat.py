@@ -24,6 +24,7 @@ from engine.jobs import (
     MusicFacts,
     MusicFiles,
     Platform,
+    Request,
     Result,
     Sentence,
     StoryBeat,
@@ -136,7 +137,11 @@ async def room(folder: Path, config: Config = CONFIG, policy: Policy | None = No
 
 def make(lease: Lease) -> Result:
     """Write a small result into the job's folder."""
-    folder, request = Path(lease.folder), lease.job.request
+    return make_in(Path(lease.folder), lease.job.request)
+
+
+def make_in(folder: Path, request: Request) -> Result:
+    """Write a small result into a folder."""
     (folder / "card.png").write_bytes(b"png")
     curve = CurveData(2.0, 0.25, (0.1, 0.2), (0.3, 0.4))
     alignment = Alignment(0.1, 0.5, None, 0.9, "text-1")
