@@ -40,6 +40,8 @@ DEAD = (
 )
 # When the next answer for a platform is due that nobody is sending.
 NEXT_TIME = "SELECT min(send_after) FROM outbox WHERE platform = ? AND ended IS NULL AND state = 'ready'"
+# Answers that wait for their time, after a restart: what they wait for may be over, and the clock may be another.
+HURRY = "UPDATE outbox SET send_after = :now WHERE ended IS NULL AND send_after > :now"
 # Whether any answer is still on its way.
 ANY_OPEN = "SELECT EXISTS (SELECT 1 FROM outbox WHERE ended IS NULL)"
 
@@ -110,6 +112,11 @@ def next_time(conn: sqlite3.Connection, platform: str) -> float | None:
     """Return when the next waiting answer of a platform is due."""
     (when,) = conn.execute(NEXT_TIME, (platform,)).fetchone()
     return None if when is None else float(when)
+
+
+def hurry(conn: sqlite3.Connection, now: float) -> None:
+    """Let every answer that waits be sent now."""
+    conn.execute(HURRY, {"now": now})
 
 
 def any_open(conn: sqlite3.Connection) -> bool:

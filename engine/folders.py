@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 _NAME = re.compile(r"([1-9][0-9]*)-([1-9][0-9]*)")
-"""The only names that `sweep` ever removes."""
+"""The only names that are ever removed."""
 
 
 def name(job_id: int, attempt: int) -> str:
@@ -32,12 +32,11 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(root: Path, needed: Callable[[int, int], bool]) -> int:
-    """Remove the folders of attempts that are not `needed(job_id, attempt)`; return how many."""
-    removed = 0
-    for folder in root.iterdir() if root.is_dir() else ():
-        match = _NAME.fullmatch(folder.name)
-        if match and folder.is_dir() and not folder.is_symlink() and not needed(int(match[1]), int(match[2])):
-            shutil.rmtree(folder, ignore_errors=True)  # what cannot go now goes next time
-            removed += 1
-    return removed
+def attempts(root: Path) -> list[tuple[int, int]]:
+    """Return the (job id, attempt) of every attempt's folder that is there; raises `OSError` when nobody can look."""
+    try:
+        with os.scandir(root) as entries:
+            matches = (_NAME.fullmatch(entry.name) for entry in entries if entry.is_dir(follow_symlinks=False))
+            return [(int(match[1]), int(match[2])) for match in matches if match]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

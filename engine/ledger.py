@@ -35,4 +35,9 @@ async def _translated(work: Awaitable[T]) -> T:
     except StoreError as error:
         raise Transient(error.message, code="store") from error
     except OSError as error:
-        raise Transient(f"The folder for results could not be used: {error.strerror}.", code="folder") from error
+        raise no_folder(error) from error
+
+
+def no_folder(error: OSError) -> Transient:
+    """Return what to say when the folder for results cannot be used."""
+    return Transient(f"The folder for results could not be used: {error.strerror}.", code="folder")

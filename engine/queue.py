@@ -16,18 +16,19 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from db import jobs, outbox
 from db.rows import AnswerRow, JobRow
 from db.store import Store
-from engine import transactions
+from engine import folders, transactions
 from engine.clock import Clock, SystemClock
 from engine.errors import Transient, TuneTaleError
 from engine.jobs import (
@@ -44,7 +45,7 @@ from engine.jobs import (
     request_to_json,
     result_to_json,
 )
-from engine.ledger import Ledger
+from engine.ledger import Ledger, no_folder
 from engine.policy import Policy
 from engine.transactions import Terms
 
@@ -52,6 +53,9 @@ __all__ = ["Clock", "Queue", "SystemClock"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+SWEPT_AT_ONCE = 100
+"""Folders that are looked at in one go: about a millisecond."""
 
 
 class Queue:
@@ -79,7 +83,10 @@ class Queue:
         self._paused = False
         self._clock = clock or SystemClock()
         self._terms = Terms(policy or Policy(), lease_s, deadline_s, folder, owner=f"{secrets.token_hex(6)}.")
-        self._held: dict[str, int] = {}  # token -> job
+        self._held: dict[str, tuple[int, int]] = {}  # token -> job and attempt
+        self._left: set[tuple[int, int]] = set()  # jobs and attempts that are over: their folders may be of no use
+        self._swept = False
+        self._owed: dict[int, Callable[[sqlite3.Connection], object]] = {}  # answer -> what is yet to be recorded
         self._progress: dict[int, Progress] = {}
         self._alarms: dict[asyncio.Event, asyncio.TimerHandle] = {}
 
@@ -132,7 +139,7 @@ class Queue:
         now = self._clock.now()
         cancelled = await self._write(lambda conn: jobs.cancel(conn, job_id, now))
         if cancelled:
-            self._forget(token for token, held in self._held.items() if held == job_id)
+            self._forget([token for token, (held, _) in self._held.items() if held == job_id])
             self.work.set()
         return cancelled
 
@@ -160,7 +167,7 @@ class Queue:
         gone = await self._write(lambda conn: transactions.forget(conn, platform, person))
         if gone is None:
             return False
-        self._forget([token for token, held in self._held.items() if held in gone])
+        self._forget([token for token, (held, _) in self._held.items() if held in gone])
         self.work.set()
         await self.sweep()
         return True
@@ -172,8 +179,12 @@ class Queue:
         return removed
 
     async def sweep(self) -> int:
-        """Remove the folders of attempts that nobody needs; return how many."""
-        return await self._read(lambda conn: transactions.sweep(conn, self._terms))
+        """Look through all folders and remove those of attempts that nobody needs; return how many."""
+        try:
+            found = await asyncio.to_thread(folders.attempts, self.folder)
+        except OSError as error:
+            raise no_folder(error) from error
+        return await self._sweep(found)
 
     # --- working --------------------------------------------------------------------------------------------------
 
@@ -213,7 +224,8 @@ class Queue:
     def note(self, token: str, progress: Progress) -> None:
         """Keep in memory where the work of a lease stands."""
         if token in self._held:
-            self._progress[self._held[token]] = progress
+            job_id, _ = self._held[token]
+            self._progress[job_id] = progress
 
     async def finish(self, token: str, result: Result) -> bool:
         """End a job with its result: result, pair and answer in one transaction. False when the lease does not hold."""
@@ -249,9 +261,14 @@ class Queue:
         every few seconds.
         """
         now = self._clock.now()
-        lost = await self._write(lambda conn: transactions.recover(conn, self._terms, now))
+        first = not self._swept
+        lost = await self._write(lambda conn: transactions.recover(conn, self._terms, now, first=first))
         self._forget(row.lease for row in lost if row.lease is not None)
-        await self.sweep()
+        if first:
+            await self.sweep()
+            self._swept = True
+        else:  # with years of results, looking through all folders takes seconds
+            await self._sweep(list(self._left))
         if lost:
             log.warning("took back %d jobs: %s", len(lost), ", ".join(str(row.id) for row in lost))
             self.work.set()
@@ -271,12 +288,18 @@ class Queue:
         """Give out the oldest answer that is due on a platform, to the one who sends it; None when there is none.
 
         An answer that an earlier process left half sent comes again with the same nonce. Each one given out must end
-        in `answered` or `answer_failed`.
+        in `answered` or `answer_failed`; what these could not record is recorded first.
         """
+        while self._owed:
+            await self._record(*self._owed.popitem())
         owner, now = self._terms.owner, self._clock.now()
-        row = await self._write(
-            lambda conn: outbox.take(conn, platform, owner, now) or outbox.next_time(conn, platform)
-        )
+
+        async def give_back(row: AnswerRow | float | None) -> None:
+            if isinstance(row, AnswerRow):
+                await self.answer_failed(row.id, "The delivery was interrupted.", 0.0)
+
+        taking = self._write(lambda conn: outbox.take(conn, platform, owner, now) or outbox.next_time(conn, platform))
+        row = await self._given(taking, give_back)
         if isinstance(row, AnswerRow):
             return transactions.answer(row, self._terms)
         self._alarm(self.answers(platform), row)
@@ -285,16 +308,16 @@ class Queue:
     async def answered(self, answer_id: int, message_id: str | None) -> None:
         """Record that the answer has arrived, as the platform's message `message_id`."""
         owner, now = self._terms.owner, self._clock.now()
-        await self._write(lambda conn: outbox.sent(conn, answer_id, owner, message_id, now))
+        await self._record(answer_id, lambda conn: outbox.sent(conn, answer_id, owner, message_id, now))
 
     async def answer_failed(self, answer_id: int, error: str, retry_in_s: float | None) -> None:
         """Record that sending failed: it is given out again after `retry_in_s` seconds, or with None never."""
         owner, now = self._terms.owner, self._clock.now()
         if retry_in_s is None:
-            await self._write(lambda conn: outbox.dead(conn, answer_id, owner, error, now))
+            await self._record(answer_id, lambda conn: outbox.dead(conn, answer_id, owner, error, now))
         else:
             again = now + retry_in_s
-            await self._write(lambda conn: outbox.again(conn, answer_id, owner, error, again))
+            await self._record(answer_id, lambda conn: outbox.again(conn, answer_id, owner, error, again))
             for event in self._answers.values():
                 self._alarm(event, again)
 
@@ -303,17 +326,43 @@ class Queue:
     async def _take(self) -> JobRow | float | None:
         """Take the next job; one that nobody is there any more to be given goes back."""
         token, now = self._terms.owner + secrets.token_hex(8), self._clock.now()
-        taking = asyncio.ensure_future(self._write(lambda conn: transactions.take(conn, self._terms, token, now)))
-        try:
-            row = await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            with suppress(Transient):  # then there is nothing to give back, or its lease will run out
-                await taking
-                await self.release([token])
-            raise
+        row = await self._given(
+            self._write(lambda conn: transactions.take(conn, self._terms, token, now)),
+            lambda _: self.release([token]),
+        )
         if isinstance(row, JobRow):
-            self._held[token] = row.id
+            self._held[token] = row.id, row.attempt
         return row
+
+    async def _given(self, work: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[object]]) -> T:
+        """Take something out of the store; when the caller is cancelled meanwhile, it goes back."""
+        taking = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            with suppress(Transient):  # then there is nothing to give back, or it comes back by itself
+                await give_back(await taking)
+            raise
+
+    async def _record(self, answer_id: int, body: Callable[[sqlite3.Connection], object]) -> None:
+        """Record what became of an answer. When the store fails, `next_answer` does it, whoever calls that."""
+
+        def noted(writing: asyncio.Task[object]) -> None:
+            if not writing.cancelled() and isinstance(writing.exception(), Transient):
+                self._owed[answer_id] = body
+
+        writing = asyncio.ensure_future(self._write(body))
+        writing.add_done_callback(noted)
+        await asyncio.shield(writing)
+
+    async def _sweep(self, some: Sequence[tuple[int, int]]) -> int:
+        """Remove what nobody needs of these folders, few at a time: others wait for the store as well."""
+        removed = 0
+        for start in range(0, len(some), SWEPT_AT_ONCE):
+            part = some[start : start + SWEPT_AT_ONCE]
+            removed += await self._read(partial(transactions.sweep, terms=self._terms, some=part))
+            self._left.difference_update(part)
+        return removed
 
     async def _write(self, body: Callable[[sqlite3.Connection], T]) -> T:
         return await self.ledger.write(body)
@@ -327,8 +376,9 @@ class Queue:
 
     def _forget(self, tokens: Iterable[str]) -> None:
         for token in list(tokens):
-            if (job_id := self._held.pop(token, None)) is not None:
-                self._progress.pop(job_id, None)
+            if (held := self._held.pop(token, None)) is not None:
+                self._progress.pop(held[0], None)
+                self._left.add(held)
 
     def _alarm(self, event: asyncio.Event, when: float | None) -> None:
         """Set `event` when the time has come, unless it will be set sooner anyhow."""

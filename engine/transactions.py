@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -130,8 +131,8 @@ def fail(
     return True
 
 
-def recover(conn: sqlite3.Connection, terms: Terms, now: float) -> list[JobRow]:
-    """Take running jobs back whose worker is gone; return them as they were."""
+def recover(conn: sqlite3.Connection, terms: Terms, now: float, *, first: bool) -> list[JobRow]:
+    """Take running jobs back whose worker is gone; return them as they were. `first`: the program has just started."""
     restarted = jobs.foreign(conn, terms.owner)
     for row in restarted:
         error = Crashed("TuneTale itself stopped each time it worked on this request, so it was given up.")
@@ -144,12 +145,18 @@ def recover(conn: sqlite3.Connection, terms: Terms, now: float) -> list[JobRow]:
         error = Crashed("The worker that had this request stopped answering, so it was given up.")
         _settle(conn, row, _after_failure(terms, row, error), error, None, now)
     jobs.hurry(conn, now, terms.policy.longest_delay_s)
+    if first:
+        outbox.hurry(conn, now)
     return [*restarted, *expired]
 
 
-def sweep(conn: sqlite3.Connection, terms: Terms) -> int:
-    """Remove the folders of attempts that neither run nor made a result. No claim can come between: one thread."""
-    return folders.sweep(terms.folder, lambda job_id, attempt: jobs.needed(conn, job_id, attempt))
+def sweep(conn: sqlite3.Connection, terms: Terms, some: Iterable[tuple[int, int]]) -> int:
+    """Remove those of the attempts' folders that neither run nor made a result; return how many. No claim can come
+    between: one thread."""
+    unneeded = [each for each in some if not jobs.needed(conn, *each)]
+    for job_id, attempt in unneeded:
+        folders.remove(terms.folder_of(job_id, attempt))  # what cannot go now goes with another sweep
+    return len(unneeded)
 
 
 def position(conn: sqlite3.Connection, job_id: int) -> int | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from db.store import Store
+from db.store import Store, StoreError
+from engine import folders, transactions
 from engine.errors import Transient, UserError
 from engine.jobs import (
     Asker,
@@ -143,12 +145,60 @@ async def test_p9_a_job_claimed_for_a_caller_that_was_cancelled_goes_back(queue:
     assert queue.work.is_set()
 
 
-async def test_a_clock_that_was_set_back_holds_nothing_up(queue: Queue, store: Store, files: Path) -> None:
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+async def test_p11_a_clock_that_jumped_over_a_restart_holds_no_job_and_no_answer_up(
+    queue: Queue, store: Store, files: Path, clock: FakeClock, step_s: float
+) -> None:
+    """One job waits, one waits for its retry, one runs, one has an answer to be sent again."""
+    answered, again, running, waiting = [await queue.submit(TEXTS, ANNA) for _ in range(4)]
+    await queue.finish((await claim(queue)).token, READ)
+    await queue.fail((await claim(queue)).token, Transient("busy"))
+    assert (await claim(queue)).job.id == running.id
+    answer = await queue.next_answer("console")
+    assert answer is not None
+    await queue.answer_failed(answer.id, "429", 5.0)
+
+    after = Queue(store, files, clock=FakeClock(clock.now() + step_s), policy=ROOMY)
+    assert await after.recover() == 1
+    late = await after.next_answer("console")
+    assert late is not None
+    assert (late.job_id, late.nonce) == (answered.id, answer.nonce)
+    assert {(await claim(after)).job.id for _ in range(3)} == {again.id, running.id, waiting.id}
+    assert await after.recover() == 0  # and their leases last
+
+
+async def test_a_sweep_of_many_folders_does_not_keep_the_store_from_others(
+    queue: Queue, store: Store, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 1001):
+        (files / f"{number}-1").mkdir(parents=True)
+    done, begun, loop = list[str](), asyncio.Event(), asyncio.get_running_loop()
+    looked = transactions.sweep
+
+    def look(*args: Any, **kwargs: Any) -> int:
+        done.append("looked")
+        loop.call_soon_threadsafe(begun.set)
+        return looked(*args, **kwargs)
+
+    monkeypatch.setattr(transactions, "sweep", look)
+    sweeping = asyncio.create_task(queue.sweep())
+    await begun.wait()
     await queue.submit(TEXTS, ANNA)
-    after = Queue(store, files, clock=FakeClock(1_000_000.0 - 3600), policy=ROOMY)
-    assert await after.claim() is None
-    await after.recover()
-    assert await after.claim() is not None
+    assert len(done) < 10  # it did not wait for the end
+    assert await sweeping == 1000
+    assert list(files.iterdir()) == []
+
+
+async def test_all_folders_are_looked_through_at_the_start_only(
+    queue: Queue, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.recover()
+    monkeypatch.setattr(folders, "attempts", None)
+    await queue.submit(TEXTS, ANNA)
+    lease = await claim(queue)
+    await queue.fail(lease.token, UserError("no"))
+    await queue.recover()
+    assert not Path(lease.folder).exists()
 
 
 async def test_folders_that_nobody_needs_are_removed(queue: Queue, files: Path, clock: FakeClock) -> None:
@@ -234,6 +284,45 @@ async def test_a_failed_answer_is_given_out_again_when_due_or_never(queue: Queue
     await queue.answer_failed(second.id, "the chat is gone", None)
     clock.advance(10_000.0)
     assert await queue.next_answer("console") is None
+    assert await queue.idle()
+
+
+async def test_p3_an_answer_taken_for_a_deliverer_that_was_cancelled_goes_back(queue: Queue) -> None:
+    await queue.submit(TEXTS, ANNA)
+    await queue.finish((await claim(queue)).token, READ)
+    taking = asyncio.create_task(queue.next_answer("console"))
+    await asyncio.sleep(0)
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert await queue.next_answer("console") is not None
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_p2_what_became_of_an_answer_is_recorded_once_the_store_is_back(
+    queue: Queue, store: Store, monkeypatch: pytest.MonkeyPatch, arrived: bool
+) -> None:
+    await queue.submit(TEXTS, ANNA)
+    await queue.finish((await claim(queue)).token, READ)
+    answer = await queue.next_answer("console")
+    assert answer is not None
+
+    async def full(_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write", full)
+        for _ in range(2):
+            with pytest.raises(Transient, match="disk is full"):
+                await (
+                    queue.answered(answer.id, "m")
+                    if arrived
+                    else queue.answer_failed(answer.id, "The chat is gone.", None)
+                )
+        with pytest.raises(Transient, match="disk is full"):
+            await queue.next_answer("console")
+    assert not await queue.idle()
+    assert await queue.next_answer("console") is None  # not a second time
     assert await queue.idle()
 
 
