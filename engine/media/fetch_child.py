@@ -198,14 +198,19 @@ def _readable() -> list[str]:
     return [*site.getsitepackages(), paths["stdlib"], paths["platstdlib"], ours, *system]
 
 
-def _work(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    close_doors(readable=_readable(), writable=["."], connect_port=int(request["proxy_port"]))
+def answer(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    """Do as `fetch`, and say what goes wrong as a code with facts."""
     try:
         return fetch(request, tell)
     except Refused as refusal:
         return {"refused": refusal.code, **refusal.facts}
     except (YoutubeDLError, DownloadError, OSError, ValueError) as error:
         return {"refused": why(error), "detail": str(error)[:500]}
+
+
+def _work(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    close_doors(readable=_readable(), writable=["."], connect_port=int(request["proxy_port"]))
+    return answer(request, tell)
 
 
 if __name__ == "__main__":

@@ -69,36 +69,6 @@ def test_a_known_site_is_asked_through_the_proxy(web: Web, tmp_path: Path) -> No
     assert not web.dialled
 
 
-REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
-    ("an unknown site", "http://other.example/a.mp3", {}, "unknown_site"),
-    ("a redirect to loopback", "http://music.example/to?url=http://127.0.0.1/a", {}, "forbidden_address"),
-    ("a redirect to metadata", "http://music.example/to?url=http://169.254.169.254/a", {}, "forbidden_address"),
-    ("a redirect to a file", "http://music.example/to?url=file:///etc/passwd", {}, "failed"),
-    ("a redirect to ssh", "http://music.example/to?url=http://music.example:22/", {}, "forbidden_port"),
-    ("a playlist into this machine", "http://music.example/inside.m3u8", {}, "forbidden_address"),
-    ("a playlist of files", "http://music.example/files.m3u8", {}, "failed"),
-    ("an endless body", "http://music.example/endless", {}, "too_large"),
-    ("a large file", "http://music.example/My_song.mp3", {"max_bytes": 20_000}, "too_large"),
-    ("a decompression bomb", "http://music.example/bomb", {}, "too_large"),
-    ("a page", "http://music.example/page.html", {}, "unknown_site"),
-    ("forbidden", "http://music.example/status/403", {}, "refused_by_site"),
-    ("gone", "http://music.example/status/404", {}, "gone"),
-]
-
-
-@pytest.mark.parametrize(("url", "limits", "code"), [case[1:] for case in REFUSED], ids=[c[0] for c in REFUSED])
-def test_refused(web: Web, tmp_path: Path, url: str, limits: dict[str, Any], code: str) -> None:
-    web.answers |= {"127.0.0.1": ["127.0.0.1"], "169.254.169.254": ["169.254.169.254"]}
-    (web.files / "page.html").write_text("<html><title>A page</title><p>Hello.</p></html>")
-    media = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{}\n#EXT-X-ENDLIST\n"
-    (web.files / "inside.m3u8").write_text(media.format("http://127.0.0.1/a.ts"))
-    (web.files / "files.m3u8").write_text(media.format("file:///etc/passwd"))
-    with pytest.raises(UserError) as caught:
-        get(web, url, tmp_path, **limits)
-    assert caught.value.code == code
-    assert caught.value.message.endswith(".") and "\n" not in caught.value.message
-
-
 def test_a_server_in_trouble_may_be_tried_again(web: Web, tmp_path: Path) -> None:
     with pytest.raises(Transient) as caught:
         get(web, "http://music.example/status/503", tmp_path)

@@ -6,6 +6,7 @@ import gzip
 import http.server
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
@@ -65,6 +66,15 @@ class Web:
         self.thread.join()
 
 
+_KINDS = {
+    ".html": "text/html",
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".mpd": "application/dash+xml",
+    ".xml": "application/rss+xml",
+    ".smil": "application/smil+xml",
+}
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     files: Path
@@ -77,6 +87,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "/short": lambda: self._send(b"x" * 1_000, length=10_000_000),
             "/more": lambda: self._send(b"x" * 100_000, length=10),
             "/bomb": self._bomb,
+            "/drip": self._drip,
+            "/headers": lambda: self._head(200, {f"X-{i}": "y" * 60_000 for i in range(50)}),
+            "/endless-header": self._endless_header,
+            "/loop": lambda: self._head(302, {"Location": f"/loop?{time.monotonic_ns()}", "Content-Length": "0"}),
+            "/silent": self._hang_up,
+            "/named": lambda: self._send(b"#!/bin/sh\n", name="../../../evil.sh"),
+            "/segment": lambda: self._send(b"x" * 65_536),
         }
         try:
             if parts.path in special:
@@ -98,11 +115,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def _send(self, body: bytes, length: int | None = None) -> None:
-        kind = {".html": "text/html", ".m3u8": "application/vnd.apple.mpegurl"}.get(
-            Path(self.path).suffix, "audio/mpeg"
-        )
-        self._head(200, {"Content-Type": kind, "Content-Length": str(len(body) if length is None else length)})
+    def _send(self, body: bytes, length: int | None = None, name: str | None = None) -> None:
+        kind = _KINDS.get(Path(urlsplit(self.path).path).suffix, "audio/mpeg")
+        headers = {"Content-Type": kind, "Content-Length": str(len(body) if length is None else length)}
+        self._head(200, headers | ({} if name is None else {"Content-Disposition": f'attachment; filename="{name}"'}))
         if self.command != "HEAD":
             self.wfile.write(body)
 
@@ -116,6 +132,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._head(200, {"Content-Type": "audio/mpeg", "Content-Encoding": "gzip", "Content-Length": str(len(body))})
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _drip(self) -> None:
+        """A byte now and then, for ever: no read ever times out."""
+        self._head(200, {"Content-Type": "audio/mpeg"})
+        while self.command != "HEAD":
+            self.wfile.write(b"x")
+            time.sleep(0.02)
+
+    def _endless_header(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        while True:
+            self.wfile.write(b"y" * 65_536)
+
+    def _hang_up(self) -> None:
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
