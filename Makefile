@@ -1,13 +1,14 @@
 # Everything lives in .venv; each target sets up what it needs.
 PYTHON ?= python3
 TORCH_INDEX ?=
+FUZZ_SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench chaos clean
+.PHONY: help setup demo test lint bench chaos fuzz clean
 
 help:
 	@echo "make setup   install into $(VENV)   (TORCH_INDEX=URL chooses another index for torch)"
@@ -15,6 +16,7 @@ help:
 	@echo "make test    the whole test suite"
 	@echo "make lint    ruff and mypy"
 	@echo "make chaos   a thousand kills at random moments (about ten minutes)"
+	@echo "make fuzz    ten minutes of coverage-guided fuzzing (atheris)"
 	@echo "make bench   the benchmarks, as printed in docs/benchmarks.md"
 
 setup: $(READY)
@@ -48,5 +50,11 @@ bench: setup
 chaos: setup
 	CHAOS_KILLS=1000 $(BIN)/python -m pytest tests/crash tests/chaos --log-cli-level INFO
 
+# atheris is a fuzzer for developers and no dependency of anything else.
+fuzz: setup
+	$(PIP) -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz decode --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz config --seconds $(FUZZ_SECONDS)
+
 clean:
-	rm -rf $(VENV) build *.egg-info tunetale-out demo-out
+	rm -rf $(VENV) build *.egg-info tunetale-out demo-out fuzz-out
