@@ -6,6 +6,7 @@ Travels to the worker as JSON, so it never holds a secret.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -66,6 +67,14 @@ class StageSettings:
 
 
 @dataclass(frozen=True)
+class ModelSettings:
+    """Where models of the hub are kept account of."""
+
+    lock: str = "models.lock"
+    """File that `tunetale models fetch` writes: commit and hashes, which every load must match."""
+
+
+@dataclass(frozen=True)
 class WritingSettings:
     """How a language model is asked for a story, whichever backend runs it."""
 
@@ -84,7 +93,7 @@ class LlamaSettings:
     """How a model is loaded and run, when the storyteller is "transformers"."""
 
     model: str = "meta-llama/Llama-3.2-3B-Instruct"
-    """Directory, or hub name of a model that has been downloaded; any instruct model with a chat template."""
+    """Directory, or hub name of a model that has been fetched; any instruct model with a chat template."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     device: str = "auto"
     """As accelerate's device map: auto, cpu, cuda, cuda:1."""
@@ -184,6 +193,7 @@ class EngineSettings:
     media: MediaLimits = field(default_factory=MediaLimits)
     text: TextLimits = field(default_factory=TextLimits)
     stages: StageSettings = field(default_factory=StageSettings)
+    models: ModelSettings = field(default_factory=ModelSettings)
     writing: WritingSettings = field(default_factory=WritingSettings)
     llama: LlamaSettings = field(default_factory=LlamaSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -197,6 +207,18 @@ class EngineSettings:
         """Names of the environment variables that a worker needs although they hold a secret."""
         variable = self.server.api_key_variable
         return (variable,) if variable and self.stages.backend("storyteller") == "openai" else ()
+
+    @property
+    def hub_models(self) -> tuple[str, ...]:
+        """Names of the models that the chosen backends load from the hub's cache, without those in a directory."""
+        chosen = {
+            "transformers": self.llama.model,
+            "t5": self.t5.model,
+            "musicgen": self.musicgen.model,
+        }
+        backends = [self.stages.backend(stage) for stage in ("storyteller", "describer", "composer")]
+        names = [chosen[backend] for backend in backends if backend in chosen]
+        return tuple(name for name in names if name and not Path(name).is_dir())
 
     @property
     def candidates(self) -> int:

@@ -78,6 +78,16 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--no-jobs", action="store_true", help="only look, run nothing")
     doctor.add_argument("--deep", action="store_true", help="also run the neural backends, with tiny models")
 
+    models = commands.add_parser("models", help="fetch models of the hub, or list those that are locked")
+    deeds = models.add_subparsers(dest="deed", required=True, metavar="DEED")
+    bring = deeds.add_parser("fetch", parents=[common], help="download models and lock their commits and hashes")
+    bring.add_argument("names", nargs="*", metavar="NAME", help="hub names (default: those that the settings use)")
+    bring.add_argument("--revision", metavar="REV", help="branch, tag or commit (default: the locked one, or main)")
+    bring.add_argument("--update", action="store_true", help="bring the newest commit instead of the locked one")
+    bring.add_argument("--audiocraft", action="store_true", help="MusicGen as audiocraft reads it")
+    shown = deeds.add_parser("list", parents=[common], help="what is locked, and whether it is here")
+    shown.add_argument("--check", action="store_true", help="read every file and compare its hash")
+
     for name, described, what in (
         ("backup", "copy the store and its files into one archive, also beside a running bot", "the archive to write"),
         ("restore", "put a backup in the place of the store", "an archive that `tunetale backup` wrote"),

@@ -60,6 +60,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return backup_command(arguments, config, screen_out(), screen_language())
         case "restore":
             return restore_command(arguments, config, screen_out(), screen_language())
+        case "models":
+            from bot.console.models import models_command  # the hub's library takes a while to import
+
+            return models_command(arguments, config, screen_out(), screen_language())
         case _:
             return examine(config, screen_out(), run_jobs=not arguments.no_jobs, deep=arguments.deep)
 

@@ -18,7 +18,7 @@ def load_describer(settings: EngineSettings) -> Describer:
         return RulesDescriber()
     from engine.music.t5 import T5Describer  # transformers' model classes take a second to import
 
-    return T5Describer.load(settings.t5)
+    return T5Describer.load(settings.t5, Path(settings.models.lock))
 
 
 def load_composer(settings: EngineSettings, steering: Path = ASSETS / "music_steer") -> Composer:
@@ -31,7 +31,7 @@ def load_composer(settings: EngineSettings, steering: Path = ASSETS / "music_ste
     if stages.backend("composer") == "musicgen":
         from engine.music.musicgen import MusicgenComposer
 
-        return MusicgenComposer.load(settings.musicgen)
+        return MusicgenComposer.load(settings.musicgen, Path(settings.models.lock))
     composer = EmbeddedComposer(Path(stages.soundfont) if stages.soundfont else None)
     if stages.sketches == 1:
         return composer

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -27,6 +28,7 @@ from transformers import (
 
 from engine.batching import Batcher
 from engine.errors import Transient
+from engine.lockfile import DEFAULT_LOCK, model_folder
 from engine.music import mix
 from engine.music.composer import Brief, Music, check_brief
 from engine.music.describer import section_caption
@@ -81,12 +83,13 @@ class MusicgenComposer:
         self._batcher: Batcher[_Task, Samples | BaseException] = Batcher(self._run, settings.batch, settings.wait_s)
 
     @classmethod
-    def load(cls, settings: MusicgenSettings) -> Self:
-        """Load by hub name or directory. Raises `UserError` when it is not there, incomplete or not MusicGen."""
+    def load(cls, settings: MusicgenSettings, lock: Path = DEFAULT_LOCK) -> Self:
+        """Load a directory or a locked model. Raises `UserError` when it is not there, incomplete or not MusicGen."""
+        folder = model_folder(settings.model, lock)
         model = load_model(
-            MusicgenForConditionalGeneration, settings.model, "MusicGen", dtype=settings.dtype, device=settings.device
+            MusicgenForConditionalGeneration, folder, "MusicGen", dtype=settings.dtype, device=settings.device
         )
-        processor = load_beside(MusicgenProcessor, settings.model, "MusicGen")
+        processor = load_beside(MusicgenProcessor, folder, "MusicGen")
         return cls(model, processor, settings)
 
     @property

@@ -10,6 +10,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -18,6 +19,7 @@ from transformers import AutoTokenizer, T5ForConditionalGeneration
 from engine.emotion.curve import Beat
 from engine.emotion.text_input import is_chinese
 from engine.errors import UserError
+from engine.lockfile import DEFAULT_LOCK, model_folder
 from engine.pretrained import load_beside, load_model
 from engine.settings import T5Settings
 
@@ -57,12 +59,13 @@ class T5Describer:
         self._lock = threading.Lock()
 
     @classmethod
-    def load(cls, settings: T5Settings) -> Self:
-        """Load by directory or hub name. Raises `UserError` when it is not there or incomplete."""
+    def load(cls, settings: T5Settings, lock: Path = DEFAULT_LOCK) -> Self:
+        """Load a directory or a locked model. Raises `UserError` when it is not there or incomplete."""
+        folder = model_folder(settings.model, lock)
         model = load_model(
-            T5ForConditionalGeneration, settings.model, "The T5 describer", dtype=settings.dtype, device=settings.device
+            T5ForConditionalGeneration, folder, "The T5 describer", dtype=settings.dtype, device=settings.device
         )
-        return cls(model, load_beside(AutoTokenizer, settings.model, "The T5 describer"), settings.model)
+        return cls(model, load_beside(AutoTokenizer, folder, "The T5 describer"), settings.model)
 
     def describe(self, beats: tuple[Beat, ...], text: str, seed: int) -> str:
         """Return one or two English sentences; the same input gives the same ones, whatever the seed (beam search).

@@ -6,7 +6,6 @@ under their own licences: Meta's Llama 3 under the Llama Community License.
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Sequence
 from concurrent.futures import wait
@@ -15,12 +14,11 @@ from typing import Any, Self
 
 import jinja2
 import torch
-from huggingface_hub import scan_cache_dir
-from huggingface_hub.errors import CacheNotFound
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from engine.errors import UserError
+from engine.lockfile import DEFAULT_LOCK, model_folder
 from engine.settings import LlamaSettings, WritingSettings
 from engine.story.chat import Ask, Message, Told
 from engine.story.continuous import LONGEST_TEXT, Continuous, probe
@@ -50,11 +48,12 @@ class LlamaChat:
         self._runner = _runner(model, tokenizer, config, llama, writing)
 
     @classmethod
-    def load(cls, llama: LlamaSettings, writing: WritingSettings) -> Self:
-        """Load a directory or a downloaded hub model. Raises `UserError` with one sentence when it cannot be used."""
-        _check_folder(llama.model)
-        tokenizer = _load_tokenizer(llama.model)
-        model = _load_model(llama)
+    def load(cls, llama: LlamaSettings, writing: WritingSettings, lock: Path = DEFAULT_LOCK) -> Self:
+        """Load a directory or a locked model. Raises `UserError` with one sentence when it cannot be used."""
+        folder = model_folder(llama.model, lock)
+        _check_folder(folder)
+        tokenizer = _load_tokenizer(folder)
+        model = _load_model(llama, folder)
         return cls(model, tokenizer, llama, writing)
 
     @property
@@ -156,13 +155,8 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
     return ends or [-1]
 
 
-def _check_folder(model: str) -> None:
+def _check_folder(folder: Path) -> None:
     """Tell what a directory lacks, before a library tells it in a page."""
-    folder = Path(model)
-    if not folder.is_dir():
-        if folder.is_absolute() or model.startswith((".", "~")):
-            raise UserError(f"There is no directory {model}; please correct engine.llama.model.", code="no_model")
-        return
     lacks = [
         what
         for what, pattern in (
@@ -174,38 +168,42 @@ def _check_folder(model: str) -> None:
     ]
     if lacks:
         raise UserError(
-            f"The directory {model} has {' and '.join(lacks)}; please name one that holds a whole model.",
+            f"The directory {folder} has {' and '.join(lacks)}; please name one that holds a whole model.",
             code="model_incomplete",
         )
 
 
-def _load_tokenizer(model: str) -> Any:
+def _load_tokenizer(folder: Path) -> Any:
     try:
-        AutoConfig.from_pretrained(model, local_files_only=True, trust_remote_code=False)
+        AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise _not_here(model, error) from error
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # tokenizers raise nothing narrower for a damaged file
-        log.info("tokenizer of %s: %s", model, error)
+        log.info("configuration of %s: %s", folder, error)
         raise UserError(
-            f"The model {model} has no tokenizer that can be read; please name one that holds a whole model.",
+            f"The config.json in {folder} describes no model that is known here; please choose another model.",
+            code="model_incomplete",
+        ) from error
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # tokenizers raise nothing narrower for a damaged file
+        log.info("tokenizer of %s: %s", folder, error)
+        raise UserError(
+            f"The model {folder} has no tokenizer that can be read; please name one that holds a whole model.",
             code="model_incomplete",
         ) from error
     if not tokenizer.chat_template:
         raise UserError(
-            f"The model {model} has no chat template, so it cannot be asked for a story; please choose an instruct"
+            f"The model {folder} has no chat template, so it cannot be asked for a story; please choose an instruct"
             " model.",
             code="no_chat_template",
         )
     return tokenizer
 
 
-def _load_model(llama: LlamaSettings) -> Any:
+def _load_model(llama: LlamaSettings, folder: Path) -> Any:
     try:
         device = "cpu" if llama.device == "auto" and not torch.cuda.is_available() else llama.device
         both: Any = AutoModelForCausalLM.from_pretrained(
-            llama.model,
+            folder,
             dtype=llama.dtype,
             device_map=device,
             use_safetensors=True,
@@ -231,26 +229,6 @@ def _load_model(llama: LlamaSettings) -> Any:
             f" ({_first_line(error)}); please choose another model or device.",
             code="model_incomplete",
         ) from error
-
-
-def _not_here(model: str, error: Exception) -> UserError:
-    if Path(model).is_dir():
-        return UserError(
-            f"The config.json in {model} describes no model that is known here; please choose another model.",
-            code="model_incomplete",
-        )
-    log.info("model %s: %s", model, error)
-    close = difflib.get_close_matches(model, downloaded(), n=1)
-    hint = f"did you mean {close[0]}?" if close else f"fetch it with `hf download {model}`, or name a directory."
-    return UserError(f"The model {model} is not on this machine; {hint}", code="no_model")
-
-
-def downloaded() -> list[str]:
-    """Return the names of the hub's models that are on this machine."""
-    try:
-        return sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model")
-    except CacheNotFound:
-        return []
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
+from pathlib import Path
 
 from engine.emotion.calibration import Calibration
 from engine.emotion.text import TextEmotion
@@ -59,4 +60,4 @@ def _chat(backend: str, settings: EngineSettings) -> Chat:
         return ServerChat.load(settings.server, settings.writing)
     from engine.story.llama import LlamaChat
 
-    return LlamaChat.load(settings.llama, settings.writing)
+    return LlamaChat.load(settings.llama, settings.writing, Path(settings.models.lock))

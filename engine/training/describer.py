@@ -27,6 +27,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Config, T5For
 from engine.dispatch import OneSentenceParser
 from engine.emotion.text import TextEmotion
 from engine.evaluation.learning_curve import draw_learning_curve
+from engine.lockfile import DEFAULT_LOCK, model_folder
 from engine.music.t5 import MAX_NEW_TOKENS, source_text
 from engine.pretrained import load_beside, load_model
 from engine.training.describer_data import (
@@ -214,8 +215,9 @@ def main(arguments: Sequence[str]) -> None:
     pairs, held = split_by_group(make_pairs(given.data, given.method, text_model, recipe), HELD_OUT, recipe.seed)
     print(f"method {given.method}: {len(pairs)} pairs, {len(held)} held out by group")
     if given.model:
-        model = load_model(T5ForConditionalGeneration, given.model, "The T5 describer", dtype="float32")
-        tokenizer = load_beside(AutoTokenizer, given.model, "The T5 describer")
+        folder = model_folder(given.model, DEFAULT_LOCK)
+        model = load_model(T5ForConditionalGeneration, folder, "The T5 describer", dtype="float32")
+        tokenizer = load_beside(AutoTokenizer, folder, "The T5 describer")
     else:
         texts = [source_text((), pair.story) for pair in pairs] + [pair.description for pair in pairs]
         tokenizer = train_tokenizer(texts, recipe.vocabulary)

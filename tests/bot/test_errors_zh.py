@@ -15,13 +15,15 @@ ROOT = Path(__file__).parents[2]
 ERRORS = ("UserError", "Transient", "Crashed", "TuneTaleError", "Cancelled", "Gone", "RetryLater")
 ELSEWHERE = (
     "engine/training", "engine/evaluation", "engine/dispatch.py", "engine/backup.py", "bot/console", "bot/config.py",
-    "bot/running.py", "bot/health.py",
+    "bot/running.py", "bot/health.py", "engine/hub.py",
 )  # fmt: skip
 """Where errors meet the owner at a terminal, never a person in a chat."""
 AT_START = {
-    "bad_config", "bad_encoder", "bad_material", "bad_store", "bad_table", "bad_token", "damaged_lexicon",
-    "damaged_weights", "model_incomplete", "no_chat_template", "no_continuous_batching", "no_encoder", "no_model",
-    "no_telegram", "no_worker", "unknown_backend", "soundfont_damaged", "soundfont_incomplete", "soundfont_missing",
+    "bad_config", "bad_encoder", "bad_lock", "bad_material", "bad_store", "bad_table", "bad_token", "damaged_lexicon",
+    "damaged_weights", "model_changed", "model_incomplete",
+    "no_chat_template", "no_continuous_batching", "no_encoder", "no_model",
+    "no_telegram", "no_worker", "unknown_backend", "unwritable_lock",
+    "soundfont_damaged", "soundfont_incomplete", "soundfont_missing",
     "weights_damaged", "weights_missing", "weights_version", "wrong_encoder", "wrong_version",
 }  # fmt: skip
 """Raised while models load or platforms connect, before any request is worked on."""

@@ -51,5 +51,5 @@ def test_a_chosen_backend_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def test_t5_without_a_name() -> None:
-    with pytest.raises(UserError, match="cannot be loaded from ''"):
+    with pytest.raises(UserError, match="No model is named"):
         load_describer(settings(describer="t5"))

@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from huggingface_hub import scan_cache_dir
 from safetensors.torch import load_file, save_file
 
 from engine.errors import UserError
 from engine.settings import LlamaSettings, WritingSettings
-from engine.story import llama as llama_module
 from engine.story.llama import LlamaChat
 from tests.fakes.tiny_llama import random_llama
 
@@ -38,26 +36,11 @@ def test_no_such_directory(tmp_path: Path) -> None:
         load(tmp_path / "nowhere")
 
 
-def test_no_such_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llama_module, "downloaded", lambda: ["meta-llama/Llama-3.2-3B-Instruct"])
-    settings = LlamaSettings(model="meta-llama/Llama-3.2-3B-instruct")
-    with pytest.raises(UserError, match=r"is not on this machine; did you mean meta-llama/Llama-3.2-3B-Instruct\?"):
-        LlamaChat.load(settings, WritingSettings())
-    with pytest.raises(UserError, match="fetch it with `hf download somebody/else`") as caught:
-        LlamaChat.load(LlamaSettings(model="somebody/else"), WritingSettings())
+def test_no_such_model(tmp_path: Path) -> None:
+    """Nothing is downloaded here, and nothing is loaded that was not locked."""
+    with pytest.raises(UserError, match="fetch it with `tunetale models fetch somebody/else`") as caught:
+        LlamaChat.load(LlamaSettings(model="somebody/else"), WritingSettings(), tmp_path / "models.lock")
     assert caught.value.code == "no_model"
-
-
-def test_the_cache_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "models--a--b" / "snapshots").mkdir(parents=True)
-    monkeypatch.setattr(llama_module, "scan_cache_dir", lambda: scan(tmp_path))
-    assert llama_module.downloaded() == ["a/b"]
-    monkeypatch.setattr(llama_module, "scan_cache_dir", lambda: scan(tmp_path / "none"))
-    assert llama_module.downloaded() == []
-
-
-def scan(folder: Path) -> Any:
-    return scan_cache_dir(folder)
 
 
 def drop_weights(folder: Path) -> None:
