@@ -111,14 +111,14 @@ def model_folder(name: str, lock: Path) -> Path:
 
     Raises `UserError`: `no_model` for what is not on this machine, `model_changed` when a file is not as it was locked.
     """
-    if Path(name).is_dir():
-        return Path(name)
     if not name:
         raise UserError(
             "No model is named; give a directory or a name of the hub in the configuration.", code="no_model"
         )
+    if Path(name).is_dir():
+        return Path(name)
     if Path(name).is_absolute() or name.startswith((".", "~")):
-        raise UserError(f"There is no directory {name!r}; please correct the configuration.", code="no_model")
+        raise UserError(f"There is no directory {name}; please correct the configuration.", code="no_model")
     models = read_lock(lock)
     model = models.get(name)
     if model is None:
