@@ -10,8 +10,8 @@ import asyncio
 import importlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,7 +89,15 @@ async def run(
     limits = config.limits
     policy = Policy(per_person=limits.per_person, per_chat=limits.per_chat, total=limits.total)
     with _signals(stop):
-        async with running(config.engine, store, policy=policy, clock=clock) as service:
+        async with AsyncExitStack() as stack:
+            engine = running(config.engine, store, policy=policy, clock=clock)
+            starting = asyncio.create_task(stack.enter_async_context(engine))
+            await _unless(stop.asked, starting)  # models may take minutes to load
+            if starting.cancelled():
+                log.info("ended before the models were loaded")
+                return
+            service = starting.result()
+            await stack.enter_async_context(_hurried(stop.now, service))
             desk = Desk(service.queue, service.queue.ledger, config, clock)
             await desk.restore()
             async with serving(desk, config.health.port) as port:
@@ -148,12 +156,11 @@ async def _serve(
         closing.set()
         for task in (care, house, asked):
             task.cancel()
-        await asyncio.wait(platforms, timeout=0 if stop.now.is_set() else CLOSE_S)
+        await _unless(stop.now, asyncio.wait(platforms, timeout=CLOSE_S))
         for task in platforms:
             task.cancel()
         await asyncio.gather(*platforms, care, house, asked, return_exceptions=True)
-        if stop.now.is_set():
-            await service.supervisor.stop(0.0)
+        await service.supervisor.stop(desk.config.engine.worker.grace_s)
 
 
 async def _flushed(desk: Desk) -> None:
@@ -169,7 +176,7 @@ async def _flushed(desk: Desk) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def _unless(now: asyncio.Event, work: Awaitable[None]) -> None:
+async def _unless(now: asyncio.Event, work: Awaitable[object]) -> None:
     """Do something, but no longer than until `now`."""
     doing, hurry = asyncio.ensure_future(work), asyncio.create_task(now.wait())
     await asyncio.wait({doing, hurry}, return_when=asyncio.FIRST_COMPLETED)
@@ -179,6 +186,23 @@ async def _unless(now: asyncio.Event, work: Awaitable[None]) -> None:
     else:
         doing.cancel()
     await asyncio.gather(doing, hurry, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _hurried(now: asyncio.Event, service: Service) -> AsyncIterator[None]:
+    """End the engine without any grace as soon as `now` is set, whatever is waited for."""
+
+    async def hurry() -> None:
+        await now.wait()
+        await service.supervisor.stop(0.0)
+
+    hurrying = asyncio.create_task(hurry())
+    try:
+        yield
+    finally:
+        if not now.is_set():
+            hurrying.cancel()
+        await asyncio.gather(hurrying, return_exceptions=True)
 
 
 @contextmanager

@@ -88,6 +88,8 @@ class Store:
         path = Path(path).absolute()  # noqa: ASYNC240  (asks only for the working directory)
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; use a Python with SQLite 3.37 or newer.")
+        if unfinished(path).exists():
+            raise StoreError(f"A restore of {path} was interrupted; run `tunetale restore` with the backup again.")
         if read_only and not path.is_file():
             raise StoreError(f"There is no store at {path}.")
         steps = shipped() if migrations is None else migrations
@@ -295,6 +297,11 @@ def _read(conn: sqlite3.Connection, body: Body[T]) -> T:
 def _tidy(conn: sqlite3.Connection) -> None:
     # No PRAGMA optimize: it would plan the queries of a grown store by the statistics of a young one.
     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def unfinished(path: Path) -> Path:
+    """Return the mark that lies beside a store while a backup is put in its place."""
+    return Path(f"{path}.restoring")
 
 
 def check(path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.lock import Lock
-from db.store import Store, StoreError, check
+from db.store import Store, StoreError, check, unfinished
 from engine.errors import UserError
 from engine.service import files_folder
 
@@ -64,6 +64,7 @@ def restore(source: Path, store: Path, stamp: str) -> Copied:
             copied = _unpack(source, Path(scratch))
             lock = Lock.take(store)
             try:
+                _mark(unfinished(store))  # killed from here on, the store is refused until a restore has ended well
                 for path in (store, files_folder(store)):
                     if path.exists():
                         os.replace(path, path.with_name(f"{path.name}.{stamp}"))
@@ -72,9 +73,15 @@ def restore(source: Path, store: Path, stamp: str) -> Copied:
                         os.replace(left, f"{store}.{stamp}{suffix}")
                 os.replace(Path(scratch) / FILES, files_folder(store))
                 os.replace(Path(scratch) / STORE, store)
+                unfinished(store).unlink()
             finally:
                 lock.release()
     return copied
+
+
+def _mark(path: Path) -> None:
+    with path.open("wb") as mark:
+        os.fsync(mark.fileno())
 
 
 def _add_files(archive: tarfile.TarFile, folder: Path) -> int:
@@ -102,6 +109,8 @@ def _unpack(source: Path, scratch: Path) -> Copied:
             if not wanted or not (member.isfile() or member.isdir()):
                 raise UserError(f"{source} holds {member.name!r}, which no backup of TuneTale does.", code="no_backup")
         archive.extractall(scratch, filter="data")
+    with (scratch / STORE).open("rb") as extracted:
+        os.fsync(extracted.fileno())
     check(scratch / STORE)
     return Copied(sum(member.isfile() for member in members) - 1, source.stat().st_size)
 

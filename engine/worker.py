@@ -43,6 +43,8 @@ MAX_TRACE_CHARS = 20_000
 """Enough for any real trace; a runaway recursion's is longer."""
 
 _PR_SET_PDEATHSIG = 1
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How the system says that a file cannot grow: the next attempt may find room."""
 _SPENT_PHRASES = ("out of memory", "can't allocate memory", "not enough memory", "device-side assert", "cuda error")
 """How torch, CUDA and ROCm say (within a RuntimeError) that the process is of no more use."""
 
@@ -211,6 +213,9 @@ def failure(token: str, error: BaseException) -> Failed:
         return Failed(token, "user", error.code, _clean(error.message))
     if isinstance(error, Transient):
         return Failed(token, "transient", error.code, _clean(error.message))
+    if any(isinstance(link, OSError) and link.errno in _NO_ROOM for link in _chain(error)):
+        log.error("the disk is full", exc_info=error)
+        return Failed(token, "transient", "disk_full", "There is no room left on the disk; please try again later.")
     trace = "".join(traceback.format_exception(error))
     return Failed(token, "bug", "bug", _clean(str(error)), _clean(trace[-MAX_TRACE_CHARS:]))
 

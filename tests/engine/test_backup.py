@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import sqlite3
 import tarfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from db.lock import Lock
-from db.store import Store
+from db.store import Store, StoreError
 from engine.backup import FILES, STORE, back_up, restore
 from engine.errors import UserError
 from engine.service import files_folder
@@ -101,6 +102,42 @@ def test_a_left_over_write_ahead_log_is_not_played_into_the_restored_store(path:
     restore(tmp_path / "kept.tar", path, "x")
     assert not Path(f"{path}-wal").exists() and not Path(f"{path}-shm").exists()
     assert names(path) == ["0", "1", "2"]
+
+
+def test_p12_a_restore_that_is_killed_anywhere_never_leaves_a_store_that_opens_half_restored(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(back_up(path, tmp_path / "kept.tar"))
+    asyncio.run(add_people(path, 5))
+    replaces, replace = 0, os.replace
+
+    class Killed(BaseException):
+        pass
+
+    for die_at in range(1, 10):
+        replaces = 0
+
+        def dying(source: Path, target: Path, die_at: int = die_at) -> None:
+            nonlocal replaces
+            replaces += 1
+            if replaces == die_at:
+                raise Killed
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", dying)
+        try:
+            restore(tmp_path / "kept.tar", path, f"try-{die_at}")
+            break
+        except Killed:
+            with pytest.raises(UserError, match="interrupted; run `tunetale restore`"):
+                asyncio.run(back_up(path, tmp_path / "other.tar"))
+            with pytest.raises(StoreError, match="was interrupted"):
+                asyncio.run(add_people(path, 1))
+    assert die_at > 3
+    assert names(path) == ["0", "1", "2"]
+    assert (files_folder(path) / "1-1/card.png").read_bytes() == b"card"
+    kept = [name for each in path.parent.glob("tunetale.sqlite.try-?") for name in names(each)]
+    assert {"3", "4"} <= set(kept)  # what was there is still there
 
 
 def test_a_newer_backup_replaces_an_older_one_whole(path: Path, tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ async def test_jobs_run_side_by_side_up_to_the_slots() -> None:
         (SystemExit(3), "bug", "bug"),
         (UnicodeEncodeError("utf-8", "\ud83c", 0, 1, "surrogates not allowed"), "bug", "bug"),
         (UserError("There is no file named \udcff."), "user", "bad_input"),
+        (OSError(errno.ENOSPC, "No space left on device"), "transient", "disk_full"),
+        (OSError(errno.EFBIG, "File too large"), "transient", "disk_full"),
     ],
     ids=repr,
 )

@@ -33,6 +33,8 @@ from engine.supervisor import Supervisor
 from tests.fakes.chat import FakeMessenger
 from tests.fakes.director import PATIENCE_S, Director, command, directing
 
+worker_mode: list[str] = []
+"""How scripted workers start."""
 TOKEN = SecretStr("123456:secret")
 CONFIG = replace(Config(), engine=EngineSettings(worker=WorkerSettings(grace_s=PATIENCE_S, start_timeout_s=PATIENCE_S)))
 
@@ -47,7 +49,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> AsyncIterator[Service]:
         async with await Store.open(path) as store:
             queue = Queue(store, path.parent / "files", clock=clock, policy=policy)
-            supervisor = Supervisor(queue, settings, command=command())
+            supervisor = Supervisor(queue, settings, command=command(*worker_mode))
             try:
                 await supervisor.start()
                 yield Service(queue, supervisor)
@@ -156,6 +158,43 @@ async def test_p9_a_second_signal_ends_at_once_and_the_job_comes_again_uncharged
     async with await Store.open(tmp_path / "store.sqlite") as store:
         job = await Queue(store, tmp_path / "files").job(job_id)
     assert job is not None and (job.state, job.attempt) == ("queued", 0)
+
+
+async def test_p9_a_signal_while_the_models_load_ends_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with directing() as director:
+        monkeypatch.setitem(globals(), "worker_mode", ["stuck", director.address])
+        task = asyncio.create_task(serving(tmp_path, Stop(), telegram=Platform()))
+        loading = await director.call("stuck")
+        os.kill(os.getpid(), signal.SIGTERM)
+        await task
+        await loading.over()
+    assert "ended before the models were loaded" in caplog.text
+    assert {file.name for file in tmp_path.iterdir()} == {"store.sqlite", "store.sqlite.lock"}
+
+
+async def test_p9_a_second_signal_also_ends_what_waits_after_a_refused_token(tmp_path: Path) -> None:
+    class Refused(Platform):
+        async def __call__(self, token: SecretStr, desk: Desk, stop: asyncio.Event) -> None:
+            self.desk = desk
+            self.up.set()
+            await self.closed.wait()
+            raise UserError("Discord refused the token.", code="bad_token")
+
+    discord, stop = Refused(), Stop()
+    async with directing() as director:
+        task = asyncio.create_task(serving(tmp_path, stop, discord=discord))
+        await up(discord)
+        await submit(discord, director, "a")
+        call = await director.call("a")
+        discord.closed.set()  # while a job runs that would never end
+        stop.signal()
+        stop.signal()
+        with pytest.raises(UserError, match="refused the token"):
+            await task
+        await call.over()
 
 
 async def test_answers_that_nobody_takes_do_not_hold_up_the_end(
