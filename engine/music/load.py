@@ -29,9 +29,9 @@ def load_composer(settings: EngineSettings, steering: Path = ASSETS / "music_ste
     """
     stages = settings.stages
     if stages.backend("composer") == "musicgen":
-        from engine.music.musicgen import MusicgenComposer
+        from engine.music.musicgen import load_musicgen
 
-        return MusicgenComposer.load(settings.musicgen, Path(settings.models.lock))
+        return load_musicgen(settings.musicgen, Path(settings.models.lock))
     composer = EmbeddedComposer(Path(stages.soundfont) if stages.soundfont else None)
     if stages.sketches == 1:
         return composer

@@ -1,9 +1,6 @@
 """Drawing tokens with a seed for each story, in every kind of batch. Knows scores and seeds; knows no model.
 
-A token is drawn by adding Gumbel noise to the scores and taking the largest (the Gumbel-max trick; Maddison, Tarlow
-and Minka 2014, "A* sampling"). The noise is a hash of seed, position and token, so it depends neither on a generator's
-state nor on what else is in the batch: a story draws the same tokens alone and among others, up to the rounding of
-matrix products of another shape.
+A story draws the same tokens alone and among others, up to the rounding of matrix products of another shape.
 """
 
 from __future__ import annotations
@@ -18,36 +15,8 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
     ContinuousBatchingLogitsProcessorList,
 )
 
+from engine.noise import gumbel, key
 from engine.settings import WritingSettings
-
-_MASK = 0xFFFFFFFF
-_GOLDEN = 0x9E3779B9
-"""2**32 divided by the golden ratio: consecutive numbers land far apart."""
-_BITS = 23
-"""So many random bits and a half fit a float32 exactly, and never round to 0 or 1."""
-
-
-def key(seed: int, position: int) -> int:
-    """Return 31 bits for a place in a text: `seed` is below 2**63, `position` counts the tokens before it."""
-    state = _mix((seed >> 32) & _MASK) ^ (seed & _MASK)
-    return int(_mix((_mix(state) + position * _GOLDEN) & _MASK)) & 0x7FFFFFFF
-
-
-def gumbel(keys: torch.Tensor, tokens: int) -> torch.Tensor:
-    """Return Gumbel noise, float32 [n, tokens], for integer `keys` [n]."""
-    token = _mix(torch.arange(tokens, device=keys.device, dtype=torch.int64) * _GOLDEN & _MASK)
-    bits = _mix(keys.to(torch.int64)[:, None] ^ token[None, :]) >> (32 - _BITS)
-    uniform = (bits.to(torch.float32) + 0.5) / 2**_BITS
-    return -torch.log(-torch.log(uniform))
-
-
-def _mix(x: Any) -> Any:
-    """Return a hash of 32 bits, for an int or a tensor of int64 (lowbias32; github.com/skeeto/hash-prospector)."""
-    x = x ^ (x >> 16)
-    x = (x * 0x7FEB352D) & _MASK
-    x = x ^ (x >> 15)
-    x = (x * 0x846CA68B) & _MASK
-    return x ^ (x >> 16)
 
 
 class _RowNoise(LogitsProcessor):

@@ -12,8 +12,8 @@ from engine.errors import UserError
 from engine.music.describer import RulesDescriber
 from engine.music.embedded import EmbeddedComposer
 from engine.music.load import load_composer, load_describer
-from engine.music.musicgen import MusicgenComposer
 from engine.music.steering import SteeredComposer
+from engine.music.windowed import WindowedComposer
 from engine.settings import EngineSettings, MusicgenSettings, StageSettings, T5Settings
 from engine.tiny.musicgen import save_tiny_musicgen
 
@@ -36,7 +36,7 @@ def test_musicgen_by_name_and_by_profile(tmp_path: Path) -> None:
     model = MusicgenSettings(model=str(save_tiny_musicgen(tmp_path / "tiny")), device="cpu")
     for chosen in (settings(composer="musicgen"), settings(profile="full")):
         composer = load_composer(replace(chosen, musicgen=model))
-        assert isinstance(composer, MusicgenComposer) and composer.name == "MusicGen (tiny)"
+        assert isinstance(composer, WindowedComposer) and composer.name == "MusicGen (tiny)"
         composer.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from engine.emotion.curve import Beat
 from engine.errors import Cancelled, Transient, UserError
 from engine.music import mix
 from engine.music.composer import Brief
-from engine.music.musicgen import RATE_HZ, TAIL_S, MusicgenComposer
+from engine.music.musicgen import load_musicgen
+from engine.music.windowed import RATE_HZ, TAIL_S, TOLD_EVERY, Samples, Task, Watch, WindowedComposer
 from engine.report import silent
 from engine.settings import MusicgenSettings
 from engine.tiny.musicgen import save_tiny_musicgen
@@ -33,16 +34,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def composer(folder: Path) -> Iterator[MusicgenComposer]:
-    composer = MusicgenComposer.load(replace(SETTINGS, model=str(folder)))
+def composer(folder: Path) -> Iterator[WindowedComposer]:
+    composer = load_musicgen(replace(SETTINGS, model=str(folder)))
     yield composer
     composer.close()
 
 
 @pytest.fixture
-def gathering(folder: Path) -> Iterator[MusicgenComposer]:
+def gathering(folder: Path) -> Iterator[WindowedComposer]:
     """Waits for two windows before it starts."""
-    composer = MusicgenComposer.load(replace(SETTINGS, model=str(folder), batch=2, wait_s=60.0))
+    composer = load_musicgen(replace(SETTINGS, model=str(folder), batch=2, wait_s=60.0))
     yield composer
     composer.close()
 
@@ -65,20 +66,22 @@ def side_by_side(*works: Callable[[], Any]) -> list[Any]:
     return outcomes
 
 
-def batch_sizes(composer: MusicgenComposer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return a list to which the size of each call of the model is appended."""
-    sizes: list[int] = []
-    generate = composer._model.generate
+def watched(composer: WindowedComposer, monkeypatch: pytest.MonkeyPatch, room: int = 99) -> list[list[Task]]:
+    """Return a list to which each batch of the model is appended; the device has `room` for so many prompts."""
+    batches: list[list[Task]] = []
+    generate = composer._generator.generate
 
-    def counting(**inputs: Any) -> Any:
-        sizes.append(len(inputs["input_ids"]))
-        return generate(**inputs)
+    def watching(tasks: Sequence[Task], watch: Watch) -> list[Samples]:
+        batches.append(list(tasks))
+        if len(tasks) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return generate(tasks, watch)
 
-    monkeypatch.setattr(composer._model, "generate", counting)
-    return sizes
+    monkeypatch.setattr(composer._generator, "generate", watching)
+    return batches
 
 
-def test_a_piece_of_several_windows(composer: MusicgenComposer) -> None:
+def test_a_piece_of_several_windows(composer: WindowedComposer) -> None:
     parts: list[float] = []
 
     def watch(stage: str, fraction: float) -> None:
@@ -87,12 +90,12 @@ def test_a_piece_of_several_windows(composer: MusicgenComposer) -> None:
     music = composer.compose(BRIEF, watch)
     assert music.samples.shape == (round((12 + TAIL_S) * RATE_HZ), 2) and music.samples.dtype == np.float32
     assert music.rate_hz == RATE_HZ and music.midi is None
-    assert parts == sorted(parts) and parts[0] == 0 and parts[-1] == 1 and len(parts) > 12 * 50
+    assert parts == sorted(parts) and parts[0] == 0 and parts[-1] == 1 and len(parts) > 12 * 50 / TOLD_EVERY
     assert mix.integrated_loudness(music.samples, RATE_HZ) == pytest.approx(-16, abs=1)
     assert mix.true_peak(music.samples) <= 10 ** (-1 / 20)
 
 
-def test_the_seed_decides(composer: MusicgenComposer) -> None:
+def test_the_seed_decides(composer: WindowedComposer) -> None:
     one, same = composer.compose(BRIEF, silent), composer.compose(BRIEF, silent)
     other = composer.compose(replace(BRIEF, seed=4), silent)
     np.testing.assert_array_equal(one.samples, same.samples)
@@ -100,32 +103,41 @@ def test_the_seed_decides(composer: MusicgenComposer) -> None:
 
 
 def test_each_section_has_its_prompt_and_continues_the_one_before(
-    composer: MusicgenComposer, monkeypatch: pytest.MonkeyPatch
+    composer: WindowedComposer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[dict[str, Any]] = []
-    processor = composer._processor
-
-    def listening(**inputs: Any) -> Any:
-        asked.append(inputs)
-        return processor(**inputs)
-
-    monkeypatch.setattr(composer, "_processor", listening)
+    batches = watched(composer, monkeypatch)
     composer.compose(BRIEF, silent)
-    prompts = [call["text"][0] for call in asked]
+    tasks = [task for batch in batches for task in batch]
+    prompts = [task.prompt for task in tasks]
     assert len(set(prompts)) == 2 and prompts == sorted(prompts, key=prompts.index)
     assert all("jazz" in prompt for prompt in prompts)
-    assert "audio" not in asked[0]
-    assert all(len(call["audio"][0]) == 1 * 2_000 for call in asked[1:])
+    assert [len(task.context) for task in tasks] == [0, *[1 * 2_000] * (len(tasks) - 1)]
 
 
-def test_two_jobs_share_a_batch(gathering: MusicgenComposer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_continuation_begins_with_what_it_continues(composer: WindowedComposer) -> None:
+    """The context comes back as the codec hears it, and other music follows than without it."""
+    told: list[float] = []
+    first = Task("a sad tune", np.zeros((0, 1), np.float32), 100, 5, told.append)
+    (made,) = composer._generator.generate([first], Watch([first]))
+    later = replace(first, context=made[:2_000])
+    (continued,) = composer._generator.generate([later], Watch([later]))
+    assert len(made) == 100 * 40 and len(continued) == 150 * 40
+    with torch.inference_mode():
+        codes = composer._generator._heard([made[:2_000]])  # type: ignore[attr-defined]
+        heard = composer._generator._played(codes)[0].T.numpy()  # type: ignore[attr-defined]
+    np.testing.assert_allclose(continued[:1_600], heard[:1_600], atol=0.02)
+    assert not np.allclose(continued[2_000:4_000], made[:2_000], atol=1e-3)
+
+
+def test_two_jobs_share_a_batch(gathering: WindowedComposer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prompts of unequal length, in one call for each window; company changes neither length nor seed."""
-    sizes = batch_sizes(gathering, monkeypatch)
+    batches = watched(gathering, monkeypatch)
     sad = Brief("A sad tune.", (Beat(0, 12, -0.8, -0.6, "sad"),), 12.0, 8)
     happy = Brief("A happy jazz tune.", (Beat(0, 12, 0.8, 0.6, "happy"),), 12.0, 9)
     one, two = side_by_side(lambda: gathering.compose(sad, silent), lambda: gathering.compose(happy, silent))
     assert len(one.samples) == len(two.samples) and not np.array_equal(one.samples, two.samples)
-    assert sizes and set(sizes) == {2}
+    assert batches and {len(batch) for batch in batches} == {2}
+    assert all(len({len(task.prompt) for task in batch}) == 2 for batch in batches)
 
 
 def test_one_of_two_jobs_is_cancelled(folder: Path) -> None:
@@ -135,7 +147,7 @@ def test_one_of_two_jobs_is_cancelled(folder: Path) -> None:
         if fraction > 0.1:
             raise Cancelled
 
-    composer = MusicgenComposer.load(replace(SETTINGS, model=str(folder), window_s=30, batch=2, wait_s=60.0))
+    composer = load_musicgen(replace(SETTINGS, model=str(folder), window_s=30, batch=2, wait_s=60.0))
     brief = replace(BRIEF, beats=BEATS[:1], seconds=10)
     try:
         one, two = side_by_side(lambda: composer.compose(brief, silent), lambda: composer.compose(brief, stop))
@@ -144,7 +156,7 @@ def test_one_of_two_jobs_is_cancelled(folder: Path) -> None:
     assert isinstance(two, Cancelled) and one.duration_s == pytest.approx(11)
 
 
-def test_cancelling_alone_ends_the_model_early(composer: MusicgenComposer) -> None:
+def test_cancelling_alone_ends_the_model_early(composer: WindowedComposer) -> None:
     calls: list[float] = []
 
     def stop(stage: str, fraction: float) -> None:
@@ -158,39 +170,23 @@ def test_cancelling_alone_ends_the_model_early(composer: MusicgenComposer) -> No
     assert composer.compose(BRIEF, silent).duration_s >= 12
 
 
-class _Small:
-    """A device with room for so many prompts at once."""
-
-    def __init__(self, composer: MusicgenComposer, room: int) -> None:
-        self.sizes: list[int] = []
-        self._generate = composer._model.generate
-        self._room = room
-
-    def __call__(self, **inputs: Any) -> Any:
-        self.sizes.append(len(inputs["input_ids"]))
-        if self.sizes[-1] > self._room:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return self._generate(**inputs)
-
-
-def test_out_of_memory_halves_the_batch(gathering: MusicgenComposer, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = _Small(gathering, 1)
-    monkeypatch.setattr(gathering._model, "generate", small)
+def test_out_of_memory_halves_the_batch(gathering: WindowedComposer, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = watched(gathering, monkeypatch, room=1)
     brief = replace(BRIEF, beats=BEATS[:1], seconds=10)
     one, two = side_by_side(*[lambda: gathering.compose(brief, silent)] * 2)
     np.testing.assert_array_equal(one.samples, two.samples)
-    assert small.sizes[:3] == [2, 1, 1]
+    assert [len(batch) for batch in batches[:3]] == [2, 1, 1]
 
 
-def test_a_window_that_never_fits_is_said(composer: MusicgenComposer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composer._model, "generate", _Small(composer, 0))
+def test_a_window_that_never_fits_is_said(composer: WindowedComposer, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched(composer, monkeypatch, room=0)
     with pytest.raises(Transient, match="not enough free memory") as caught:
         composer.compose(BRIEF, silent)
     assert caught.value.code == "out_of_memory"
 
 
 def test_stereo_models(tmp_path: Path) -> None:
-    composer = MusicgenComposer.load(replace(SETTINGS, model=str(save_tiny_musicgen(tmp_path / "s", stereo=True))))
+    composer = load_musicgen(replace(SETTINGS, model=str(save_tiny_musicgen(tmp_path / "s", stereo=True))))
     try:
         music = composer.compose(replace(BRIEF, seconds=10), silent)
     finally:
@@ -200,7 +196,7 @@ def test_stereo_models(tmp_path: Path) -> None:
 
 
 def test_guidance_off(folder: Path) -> None:
-    composer = MusicgenComposer.load(replace(SETTINGS, model=str(folder), guidance=1.0, top_k=0))
+    composer = load_musicgen(replace(SETTINGS, model=str(folder), guidance=1.0, top_k=0))
     try:
         assert composer.compose(replace(BRIEF, seconds=10), silent).duration_s == pytest.approx(11)
     finally:
@@ -212,7 +208,7 @@ def test_an_incomplete_directory(folder: Path, tmp_path: Path, missing: str) -> 
     shutil.copytree(folder, tmp_path / "part")
     (tmp_path / "part" / missing).unlink()
     with pytest.raises(UserError, match="MusicGen cannot be loaded from") as caught:
-        MusicgenComposer.load(replace(SETTINGS, model=str(tmp_path / "part")))
+        load_musicgen(replace(SETTINGS, model=str(tmp_path / "part")))
     assert caught.value.code == "model_incomplete" and "\n" not in caught.value.message
 
 
@@ -220,10 +216,10 @@ def test_damaged_weights(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "bad")
     (tmp_path / "bad" / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(UserError, match="MusicGen cannot be loaded"):
-        MusicgenComposer.load(replace(SETTINGS, model=str(tmp_path / "bad")))
+        load_musicgen(replace(SETTINGS, model=str(tmp_path / "bad")))
 
 
 @pytest.mark.parametrize("brief", [replace(BRIEF, seconds=9), replace(BRIEF, seconds=601), replace(BRIEF, beats=())])
-def test_bad_briefs(composer: MusicgenComposer, brief: Brief) -> None:
+def test_bad_briefs(composer: WindowedComposer, brief: Brief) -> None:
     with pytest.raises(UserError):
         composer.compose(brief, silent)
