@@ -87,6 +87,8 @@ class LimitSettings:
     """Requests that one chat may have waiting."""
     total: int = 1000
     """Requests that may wait at all."""
+    work_minutes: float = 20.0
+    """Minutes of work that one person's requests may take within an hour; 0: any."""
     owners: tuple[str, ...] = ()
     """Who may administer everything, as platform and numeric id: "discord:123", "telegram:456"."""
     gone: Literal["private", "drop"] = "private"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import math
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -87,7 +88,12 @@ async def run(
     stop, clock = stop or Stop(), clock or SystemClock()
     serves = serves if serves is not None else {name: _serve_of(name) for name in secrets}
     limits = config.limits
-    policy = Policy(per_person=limits.per_person, per_chat=limits.per_chat, total=limits.total)
+    policy = Policy(
+        per_person=limits.per_person,
+        per_chat=limits.per_chat,
+        total=limits.total,
+        work_s=60.0 * limits.work_minutes or math.inf,
+    )
     with _signals(stop):
         async with AsyncExitStack() as stack:
             engine = running(config.engine, store, policy=policy, clock=clock)

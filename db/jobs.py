@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from db.rows import JobRow, LaneRow, WaitingRow
+from db.rows import JobRow, LaneRow, WaitingRow, WorkRow
 
 _JOB = (
     "SELECT job.id, job.kind, job.version, job.args, job.person_id, job.chat_id, person.platform, person.key, chat.key,"
@@ -29,6 +29,11 @@ WAITING = (
     "SELECT (SELECT count(*) FROM (SELECT 1 FROM job WHERE person_id = ? AND state = 'queued' LIMIT ?)),"
     " (SELECT count(*) FROM (SELECT 1 FROM job WHERE chat_id = ? AND state = 'queued' LIMIT ?)),"
     " (SELECT count(*) FROM (SELECT 1 FROM job WHERE state = 'queued' LIMIT ?))"
+)
+# The work that was done for a person since a time. (All jobs of an hour are fewer than one person's of a year.)
+WORK = (
+    "SELECT ended, max(0, min(ended - started, ?)) FROM job INDEXED BY job_ended"
+    " WHERE ended > ? AND person_id = ? AND started IS NOT NULL ORDER BY ended"
 )
 # Everybody who waits, per kind, with the oldest job that may run, when they were last served, and earned turns.
 LANES = (
@@ -169,6 +174,11 @@ def waiting(conn: sqlite3.Connection, person_id: int, chat_id: int, most: Waitin
     """Return how many jobs wait for a person, for a chat, and at all, each counted up to `most`."""
     values = (person_id, most.person, chat_id, most.chat, most.total)
     return WaitingRow(*conn.execute(WAITING, values).fetchone())
+
+
+def work(conn: sqlite3.Connection, person_id: int, since: float, most_s: float) -> list[WorkRow]:
+    """Return the work that ended for a person after a time, oldest first; no job counts more than `most_s` seconds."""
+    return [WorkRow(*row) for row in conn.execute(WORK, (most_s, since, person_id))]
 
 
 def lanes(conn: sqlite3.Connection, now: float) -> list[LaneRow]:

@@ -60,6 +60,14 @@ class WaitingRow:
 
 
 @dataclass(frozen=True)
+class WorkRow:
+    """Work that was done for a person: when it ended, and how many seconds the last attempt took."""
+
+    ended: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class AnswerRow:
     """An answer to be sent, with what its job ended in."""
 

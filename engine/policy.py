@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from db.rows import LaneRow, WaitingRow
+from db.rows import LaneRow, WaitingRow, WorkRow
 from engine.errors import Cancelled, Crashed, Transient, TuneTaleError, UserError
+
+WORK_WINDOW_S = 3600.0
+"""What a person's work is counted over: an hour."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Policy:
     """Jobs that one chat may have waiting."""
     total: int = 1000
     """Jobs that may wait at all: a few hours' work for one machine."""
+    work_s: float = math.inf
+    """Seconds of work that one person may have done in any WORK_WINDOW_S."""
 
     @property
     def quota(self) -> WaitingRow:
@@ -157,6 +162,29 @@ def refusal(policy: Policy, waiting: WaitingRow) -> UserError | None:
             code="quota_total",
         )
     return None
+
+
+def work_refusal(policy: Policy, work: Sequence[WorkRow], now: float) -> UserError | None:
+    """Return why a person must wait who has had all the work done (oldest end first) that one may; None otherwise."""
+    used_s = sum(done.seconds for done in work)
+    if used_s < policy.work_s:
+        return None
+    left_s, free_at = used_s, now
+    for done in work:
+        if left_s < policy.work_s:
+            break
+        left_s -= done.seconds
+        free_at = done.ended + WORK_WINDOW_S
+    wait = max(1, math.ceil((free_at - now) / 60))
+    return UserError(
+        f"Your requests took {_minutes(used_s)} minutes of work within an hour, and {_minutes(policy.work_s)} is the "
+        f"most for one person; try again in {wait} min.",
+        code="quota_work",
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.3g}"
 
 
 def _requests(count: int) -> str:

@@ -7,6 +7,7 @@ change a running job ask for its lease's token and leave the store alone when th
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import sqlite3
 from collections.abc import Iterable
@@ -68,6 +69,9 @@ def accept(
     person_id = people.person_id(conn, asker.platform, asker.person, now)
     chat_id = people.chat_id(conn, asker.platform, asker.chat, now)
     refusal = decide.refusal(terms.policy, jobs.waiting(conn, person_id, chat_id, terms.policy.quota))
+    if refusal is None and terms.policy.work_s < math.inf and asker.platform != "house":
+        done = jobs.work(conn, person_id, now - decide.WORK_WINDOW_S, terms.deadline_s)
+        refusal = decide.work_refusal(terms.policy, done, now)
     if refusal is not None:
         raise refusal
     return jobs.add(

@@ -117,6 +117,7 @@ def test_no_query_walks_through_a_table(conn: sqlite3.Connection, analysed: bool
         jobs.LANES: "job_lane (state=?)",
         jobs.NEXT_TIME: "job_ready (state=?)",
         jobs.WAITING: "job_ready (state=?)",
+        jobs.WORK: "job_ended (ended>?)",
         jobs.EXPIRED: "job_busy (state=? AND lease_until<?)",
         jobs.FOREIGN: "job_busy (state=?)",
         jobs.HURRY: "job_ready (state=? AND run_after>?)",

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from db.rows import LaneRow, WaitingRow
+from db.rows import LaneRow, WaitingRow, WorkRow
 from engine.errors import Cancelled, Crashed, Transient, TuneTaleError, UserError
-from engine.policy import Policy, Verdict, after_failure, after_restart, pick, place, refusal
+from engine.policy import Policy, Verdict, after_failure, after_restart, pick, place, refusal, work_refusal
 
 POLICY = Policy(crash_delay_s=1, transient_delay_s=2, backoff=5, longest_delay_s=9, attempts=6)
 
@@ -55,6 +55,23 @@ def test_refusal(waiting: WaitingRow, code: str | None) -> None:
         number = {"quota_person": "5", "quota_chat": "20", "quota_total": "1000"}[code]
         assert error.message.count(number) == 2  # how many there are, and the most
         assert error.message.endswith(".")
+
+
+def test_refusal_by_work_says_when_enough_of_it_is_an_hour_old() -> None:
+    policy, now = Policy(work_s=600.0), 100_000.0
+    work = [WorkRow(now - 3000, 300.0), WorkRow(now - 1800, 200.0)]
+    assert work_refusal(policy, work, now) is None
+    assert work_refusal(Policy(), [WorkRow(now, 1e9)], now) is None
+    refused = work_refusal(policy, [*work, WorkRow(now - 60, 150.0)], now)
+    assert refused is not None
+    assert refused.code == "quota_work"
+    assert refused.message == (
+        "Your requests took 10.8 minutes of work within an hour, and 10 is the most for one person; "
+        "try again in 10 min."
+    )  # when the 300 s are an hour old, 350 s are left
+    long_one = work_refusal(policy, [WorkRow(now - 3599.9, 1.0), WorkRow(now - 600, 600.0)], now)
+    assert long_one is not None
+    assert long_one.message.endswith("try again in 50 min.")
 
 
 def test_refusal_of_one_request_reads_well() -> None:

@@ -13,7 +13,22 @@ from bot.press import press
 from engine.errors import Crashed, Transient, UserError
 from engine.jobs import ComposeRequest, FileSource, StoryRequest
 from engine.policy import Policy
-from tests.fakes.chat import ANNA, BEN, BOSS, GROUP, HOME, MEI, OWNER, FakeMessenger, Room, button, file_of, room, texts
+from tests.fakes.chat import (
+    ANNA,
+    BEN,
+    BOSS,
+    GROUP,
+    HOME,
+    MEI,
+    OWNER,
+    FakeMessenger,
+    Room,
+    button,
+    file_of,
+    make,
+    room,
+    texts,
+)
 
 SONG = b"ID3 song"
 
@@ -152,6 +167,25 @@ async def test_quotas_name_their_numbers_in_both_languages(tmp_path: Path) -> No
             assert (await commands.compose(here.desk, actor, GROUP, "A calm day.")).job is not None
             reply = await commands.compose(here.desk, actor, GROUP, "A calm day.")
             assert reply.job is None and sentence in texts(reply)
+
+
+async def test_p7_the_quota_of_work_names_its_numbers_in_both_languages(tmp_path: Path) -> None:
+    async with room(tmp_path, policy=Policy(work_s=60.0)) as here:
+        for actor, sentence in (
+            (ANNA, "Your requests took 1.67 minutes of work within an hour, and 1 is the most for one person"),
+            (MEI, "你的請求在一小時內用了 1.67 分鐘的運算時間，每人最多 1 分鐘；請在 60 分鐘後再試。"),
+        ):
+            assert (await commands.compose(here.desk, actor, GROUP, "A calm day.")).job is not None
+            lease = await here.claim()
+            here.clock.advance(100.0)
+            await here.queue.finish(lease.token, make(lease))
+            reply = await commands.compose(here.desk, actor, GROUP, "A calm day.")
+            assert reply.job is None and sentence in texts(reply)
+            other = await commands.compose(here.desk, BEN, GROUP, "A calm day.")
+            assert other.job is not None
+            await here.queue.cancel(other.job)
+        here.clock.advance(3601.0)
+        assert (await commands.compose(here.desk, ANNA, GROUP, "A calm day.")).job is not None
 
 
 async def test_the_queue_in_view(here: Room) -> None:
