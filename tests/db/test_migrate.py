@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,11 @@ async def test_shipped_migrations_build_a_strict_schema(path: Path) -> None:
     assert set(ours) > {"person", "chat", "job", "turn", "pair", "outbox", "setting", "upload", "audit"}
     assert set(ours.values()) == {1}
     assert marks == [APPLICATION_ID, shipped()[-1].version]
+
+
+def test_p12_an_upgrade_killed_at_any_statement_goes_on_at_the_next_start() -> None:
+    """From every version there has been; what lies there afterwards is exactly one of them, with all its rows."""
+    command = [sys.executable, "-m", "tests.db.kill_migration"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    assert int(done.stdout) > 100

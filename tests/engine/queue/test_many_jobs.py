@@ -11,6 +11,7 @@ import pytest
 
 from db.store import Store, StoreError
 from engine import folders, transactions
+from engine import queue as module
 from engine.errors import Transient, UserError
 from engine.jobs import (
     Asker,
@@ -170,7 +171,8 @@ async def test_p11_a_clock_that_jumped_over_a_restart_holds_no_job_and_no_answer
 async def test_a_sweep_of_many_folders_does_not_keep_the_store_from_others(
     queue: Queue, store: Store, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(1, 1001):
+    monkeypatch.setattr(module, "SWEPT_AT_ONCE", 10)
+    for number in range(1, 201):
         (files / f"{number}-1").mkdir(parents=True)
     done, begun, loop = list[str](), asyncio.Event(), asyncio.get_running_loop()
     looked = transactions.sweep
@@ -185,7 +187,7 @@ async def test_a_sweep_of_many_folders_does_not_keep_the_store_from_others(
     await begun.wait()
     await queue.submit(TEXTS, ANNA)
     assert len(done) < 10  # it did not wait for the end
-    assert await sweeping == 1000
+    assert await sweeping == 200
     assert list(files.iterdir()) == []
 
 

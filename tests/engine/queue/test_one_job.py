@@ -113,7 +113,7 @@ async def test_three_transient_failures_with_growing_delays(queue: Queue, clock:
 
 
 async def test_a_retry_wakes_the_claimer_by_itself(store: Store, files: Path) -> None:
-    queue = Queue(store, files, policy=Policy(transient_delay_s=0.02))
+    queue = Queue(store, files, policy=Policy(transient_delay_s=0.4))
     await queue.submit(TEXTS, ANNA)
     await queue.fail((await claim(queue)).token, Transient("busy"))
     assert await queue.claim() is None
