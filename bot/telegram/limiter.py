@@ -27,8 +27,8 @@ Urgency = Literal["now", "never_wait"]
 NEVER_WAIT: Urgency = "never_wait"
 
 MOST_CALLS = 8
-"""Calls that are under way at once: more than 20 messages a second need. More would only cost time: the HTTP
-library looks through all connections and all waiting calls at every call (httpcore 1.0, `connection_pool.py`)."""
+"""Calls that are under way at once: more than 20 messages a second need, and few enough that those which are late do
+not break the limit together with those of the next second."""
 PATIENCE_S = 60.0
 """A call waits so long for its turn or for a pause to end; then it fails with `RetryAfter`, for the outbox to keep."""
 MAX_TRIES = 5

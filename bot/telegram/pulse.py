@@ -7,7 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from telegram.request import HTTPXRequest
+from bot.telegram.connection import Connection
 
 SILENT_S = 90.0
 """Without one successful call for so long there is no connection: several times a long poll."""
@@ -42,11 +42,11 @@ class Pulse:
         return self._lag_s
 
 
-class Listening(HTTPXRequest):
+class Listening(Connection):
     """The connection that polls; it tells the pulse, and whom it may concern that the token is refused."""
 
-    def __init__(self, pulse: Pulse, refused: Callable[[], None], *, read_timeout: float) -> None:
-        super().__init__(connection_pool_size=1, read_timeout=read_timeout)
+    def __init__(self, pulse: Pulse, refused: Callable[[], None], **more: Any) -> None:
+        super().__init__(1, **more)
         self._pulse = pulse
         self._refused = refused
 

@@ -15,12 +15,12 @@ from telegram import BotCommand, Update
 from telegram.constants import UpdateType
 from telegram.error import Conflict, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.ext import Application, ApplicationBuilder, TypeHandler
-from telegram.request import HTTPXRequest
 
 from bot.config import TelegramSettings
 from bot.deliver import attend
 from bot.desk import Desk
 from bot.replies import commands
+from bot.telegram.connection import Connection
 from bot.telegram.handlers import Handlers, Turns
 from bot.telegram.limiter import MOST_CALLS, FloodGate
 from bot.telegram.messenger import TelegramMessenger
@@ -44,8 +44,10 @@ MENUS: dict[str | None, Language] = {None: "en", "zh": "zh-TW"}
 """Telegram's language codes have two letters; without one: everybody else."""
 POLL_S = 25
 """Seconds for which Telegram holds a poll open."""
-ANSWER_S, UPLOAD_S, CONNECT_S = 30.0, 180.0, 10.0
-"""Seconds for an answer (Telegram works on uploads before it gives one), for an upload, for a connection."""
+ANSWER_S, UPLOAD_S, CONNECT_S = 30.0, 600.0, 10.0
+"""Seconds for an answer (Telegram works on uploads before it gives one), for 50 MB on a slow line, for a connection."""
+MOST_DOWNLOADS = 8
+"""Connections beside those of the calls, for people's files."""
 WEBHOOK_HOST = "127.0.0.1"
 """Updates come through the owner's own TLS proxy on this machine."""
 
@@ -91,15 +93,9 @@ def application(
     token: SecretStr, settings: TelegramSettings, pulse: Pulse, refused: Callable[[], None], gate: FloodGate
 ) -> App:
     """Return the library's application: no queue of jobs, no storage, its own limiter and order."""
-    polling = Listening(pulse, refused, read_timeout=POLL_S + ANSWER_S)
-    calls = HTTPXRequest(
-        MOST_CALLS,
-        read_timeout=ANSWER_S,
-        write_timeout=ANSWER_S,
-        connect_timeout=CONNECT_S,
-        pool_timeout=ANSWER_S,
-        media_write_timeout=UPLOAD_S,
-    )
+    about: dict[str, Any] = {"base_url": settings.base_url, "connect_s": CONNECT_S, "upload_s": UPLOAD_S}
+    polling = Listening(pulse, refused, read_s=ANSWER_S, **about)
+    calls = Connection(MOST_CALLS + MOST_DOWNLOADS, read_s=ANSWER_S, **about)
     return (
         ApplicationBuilder()
         .token(token.get_secret_value())
