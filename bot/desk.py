@@ -94,19 +94,12 @@ class Desk:
 
     async def visit(self, actor: Actor, place: Place, *, add: bool = False) -> Visit:
         """Look up who acts where; with `add` people and chats get their rows, so no id is None (but for `shared`)."""
-        row = await self.ledger.read(lambda conn: people.visit(conn, actor.platform, actor.person, place.chat))
+        row, values = await self.ledger.read(lambda conn: _look(conn, actor, place))
         in_server = row.chat_id is not None and row.scope_id != row.chat_id
         known = row.person_id is not None and row.kind == place.kind and in_server == (place.server is not None)
         if add and not known:
-            row = await self.ledger.write(lambda conn: _seen(conn, actor, place, self.clock.now()))
-        elif row.scope_id is None and place.server is not None:  # a new channel of a server that may have settings
-            key = people.server_key(place.server)
-            scope_id = await self.ledger.read(lambda conn: people.find_chat(conn, actor.platform, key))
-            row = replace(row, scope_id=scope_id)
-        scope_id = row.scope_id
-        found = PlaceSettings()
-        if scope_id is not None:
-            found = read_settings(await self.ledger.read(lambda conn: settings.of(conn, scope_id)))
+            row, values = await self.ledger.write(lambda conn: _seen(conn, actor, place, self.clock.now()))
+        found = read_settings(values)
         return Visit(
             actor=actor,
             place=place,
@@ -114,7 +107,7 @@ class Desk:
             settings=found,
             person_id=None if actor.shared else row.person_id,
             chat_id=row.chat_id,
-            scope_id=scope_id,
+            scope_id=row.scope_id,
             owner=not actor.shared and f"{actor.platform}:{actor.person}" in self.config.limits.owners,
         )
 
@@ -148,9 +141,7 @@ class Desk:
         if job is None:
             return
         row = FollowRow(job, posted.chat, posted.message, language)
-        known = await self.queue.job(job)
-        if known is not None:
-            await self.ledger.write(lambda conn: outbox.follow(conn, known.asker.platform, row))
+        await self.ledger.write(lambda conn: outbox.follow(conn, row))
 
     async def status(self, job: int) -> Status | None:
         """Return where a job stands; None for an unknown one."""
@@ -292,7 +283,15 @@ def _language(text: str | None) -> Language | None:
     return cast(Language, text) if text in get_args(Language) else None
 
 
-def _seen(conn: Connection, actor: Actor, place: Place, now: float) -> people.VisitRow:
+def _look(conn: Connection, actor: Actor, place: Place) -> tuple[people.VisitRow, dict[str, str]]:
+    """Return who acts where, and what is set there."""
+    row = people.visit(conn, actor.platform, actor.person, place.chat)
+    if row.scope_id is None and place.server is not None:  # a new channel of a server that may have settings
+        row = replace(row, scope_id=people.find_chat(conn, actor.platform, people.server_key(place.server)))
+    return row, {} if row.scope_id is None else settings.of(conn, row.scope_id)
+
+
+def _seen(conn: Connection, actor: Actor, place: Place, now: float) -> tuple[people.VisitRow, dict[str, str]]:
     people.place_id(conn, place.platform, place.chat, place.kind, place.server, now)
     people.person_id(conn, actor.platform, actor.person, now)
-    return people.visit(conn, actor.platform, actor.person, place.chat)
+    return _look(conn, actor, place)

@@ -50,7 +50,8 @@ PARTS = "SELECT part, message FROM sent_part WHERE outbox_id = ?"
 ADD_PART = "INSERT INTO sent_part (outbox_id, part, message) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 # The message that follows a job.
 FOLLOW = (
-    "INSERT INTO follow (job_id, platform, chat, message, language) VALUES (?, ?, ?, ?, ?)"
+    "INSERT INTO follow (job_id, platform, chat, message, language)"
+    " SELECT job.id, person.platform, ?2, ?3, ?4 FROM job JOIN person ON person.id = job.person_id WHERE job.id = ?1"
     " ON CONFLICT (job_id) DO UPDATE SET chat = excluded.chat, message = excluded.message, language = excluded.language"
 )
 FOLLOWING = "SELECT job_id, chat, message, language FROM follow WHERE job_id = ?"
@@ -139,9 +140,9 @@ def add_part(conn: sqlite3.Connection, answer_id: int, part: int, message: str) 
     conn.execute(ADD_PART, (answer_id, part, message))
 
 
-def follow(conn: sqlite3.Connection, platform: str, row: FollowRow) -> None:
-    """Remember the message that follows a job; a later one takes its place."""
-    conn.execute(FOLLOW, (row.job_id, platform, row.chat, row.message, row.language))
+def follow(conn: sqlite3.Connection, row: FollowRow) -> None:
+    """Remember the message that follows a job; a later one takes its place. Nothing for a job that is not there."""
+    conn.execute(FOLLOW, (row.job_id, row.chat, row.message, row.language))
 
 
 def following(conn: sqlite3.Connection, job_id: int) -> FollowRow | None:

@@ -6,6 +6,7 @@ import statistics
 from dataclasses import dataclass
 
 from db import jobs
+from db.rows import JobRow
 from engine import folders, transactions
 from engine.clock import Clock
 from engine.jobs import (
@@ -18,6 +19,7 @@ from engine.jobs import (
     TextEmotionRequest,
     result_from_json,
 )
+from engine.ledger import Connection
 from engine.queue import Queue
 
 KINDS = tuple(request.kind for request in (StoryRequest, ComposeRequest, EmotionRequest, TextEmotionRequest))
@@ -58,6 +60,15 @@ def reckon(
     return own + (ahead + 1) / slots * mean if ahead else own
 
 
+def _look(conn: Connection, job_id: int) -> tuple[JobRow | None, int | None, float | None]:
+    """Return a job, which in turn it is while it waits, and since when it runs."""
+    row = jobs.by_id(conn, job_id)
+    if row is None:
+        return None, None, None
+    position = transactions.position(conn, job_id) if row.state == "queued" else None
+    return row, position, jobs.started(conn, job_id) if row.state == "running" else None
+
+
 class Overview:
     """Looks at a queue that is worked on in `slots` jobs at a time."""
 
@@ -81,14 +92,11 @@ class Overview:
 
     async def standing(self, job_id: int) -> Standing | None:
         """Return where a job stands; None for an unknown one."""
-        job = await self._queue.job(job_id)
+        row, position, started = await self._queue.ledger.read(lambda conn: _look(conn, job_id))
+        job = transactions.readable(row)
         if job is None:
             return None
-        position = await self._queue.position(job_id) if job.state == "queued" else None
-        running_s = None
-        if job.state == "running":
-            started = await self._queue.ledger.read(lambda conn: jobs.started(conn, job_id))
-            running_s = None if started is None else self._clock.now() - started
+        running_s = None if started is None else self._clock.now() - started
         eta_s = None
         if job.state in ("queued", "running"):
             eta_s = reckon(

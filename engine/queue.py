@@ -120,11 +120,7 @@ class Queue:
 
     async def job(self, job_id: int) -> Job | None:
         """Return a job as it is now; None for an unknown one, and for one whose words were taken away."""
-        row = await self._read(lambda conn: jobs.by_id(conn, job_id))
-        try:
-            return None if row is None else transactions.job(row)
-        except ValidationError:
-            return None
+        return transactions.readable(await self._read(lambda conn: jobs.by_id(conn, job_id)))
 
     async def position(self, job_id: int) -> int | None:
         """Return which in turn a queued job is (1: next) if nobody else asks; None when it is not queued."""

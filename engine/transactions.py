@@ -228,6 +228,14 @@ def _settle(
 # --- from rows to what the other layers see ----------------------------------------------------------------------
 
 
+def readable(row: JobRow | None) -> Job | None:
+    """Return a row as a job; None for no row, and for one whose words were taken away."""
+    try:
+        return None if row is None else job(row)
+    except ValidationError:
+        return None
+
+
 def job(row: JobRow) -> Job:
     """Return a row as a job; raises `pydantic.ValidationError` when its request can no longer be read."""
     return Job(

@@ -98,7 +98,7 @@ def _body(data: RequestData) -> aiohttp.FormData | dict[str, str]:
     """Return the fields of a call, with its files if it has any."""
     if not data.contains_files:
         return data.json_parameters
-    form = aiohttp.FormData(data.json_parameters)
+    form = aiohttp.FormData(data.json_parameters, quote_fields=False)  # file names as they are, not %-coded
     for field, (name, content, kind) in data.multipart_data.items():
         # As a file it is sent in pieces, and the loop goes on in between.
         file = io.BytesIO(content) if isinstance(content, bytes) else content
