@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from bot.contract import Audio, Document, Gone, Letter, Messenger, Part, Picture, Posted, Reply, RetryLater, Text
+from bot.contract import Audio, Document, Gone, Letter, Messenger, Note, Part, Picture, Posted, Reply, RetryLater, Text
 from bot.desk import Desk
 from bot.follow import Follower, Pace
 from bot.inbox import megabytes
@@ -152,7 +152,7 @@ class Postman:
     async def _post(self, answer: Answer) -> Posted:
         desk, asker = self._desk, answer.asker
         reply = await desk.card(answer)
-        sent = await desk.ledger.read(lambda conn: outbox.parts(conn, answer.id))
+        out = await desk.ledger.read(lambda conn: outbox.parts(conn, answer.id))
         follow = await desk.ledger.read(lambda conn: outbox.following(conn, answer.job_id))
         chat = await desk.ledger.read(lambda conn: people.visit(conn, asker.platform, asker.person, asker.chat))
         letter = Letter(
@@ -162,14 +162,10 @@ class Postman:
             reply_to=asker.reply_to,
             progress=None if follow is None else Posted(follow.chat, follow.message),
             mention=None if chat.kind == "private" else asker.person,
-            sent=sent,
+            sent=_sent_to(asker.chat, out),
         )
-
-        async def note(index: int, message: str) -> None:
-            await desk.ledger.write(lambda conn: outbox.add_part(conn, answer.id, index, message))
-
         try:
-            return await self._messenger.post(letter, note)
+            return await self._messenger.post(letter, self._note(answer, letter.chat))
         except Gone as gone:
             if letter.mention is None or desk.config.limits.gone == "drop":
                 raise
@@ -177,9 +173,23 @@ class Postman:
         private = await self._messenger.private_chat(asker.person)
         lead = Text(say(reply.language, "card.gone"))
         reply = fitting(replace(reply, parts=(lead, *reply.parts), pair=None), self._messenger.most_bytes(private))
-        # Parts that got out before went to a chat that is gone: here the letter begins anew.
-        letter = replace(letter, chat=private, reply=reply, reply_to=None, progress=None, mention=None, sent={})
-        return await self._messenger.post(letter, note)
+        # Parts that went to the chat that is gone do not count: here the letter begins anew.
+        sent = _sent_to(private, out)
+        letter = replace(letter, chat=private, reply=reply, reply_to=None, progress=None, mention=None, sent=sent)
+        return await self._messenger.post(letter, self._note(answer, private))
+
+    def _note(self, answer: Answer, chat: str) -> Note:
+        async def note(index: int, message: str) -> None:
+            posted = str(Posted(chat, message))
+            await self._desk.ledger.write(lambda conn: outbox.add_part(conn, answer.id, index, posted))
+
+        return note
+
+
+def _sent_to(chat: str, out: Mapping[int, str]) -> dict[int, str]:
+    """Return what is out already in a chat: index -> the platform's id."""
+    posted = {index: Posted.read(text) for index, text in out.items()}
+    return {index: message.message for index, message in posted.items() if message.chat == chat}
 
 
 def fitting(reply: Reply, most_bytes: int) -> Reply:

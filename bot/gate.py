@@ -5,8 +5,6 @@ Every refusal is a `UserError`. What is somewhere else is refused as if it were 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bot.contract import Actor, Place, Posted, Reply, Text
 from bot.desk import Desk, Visit
 from bot.replies import say
@@ -92,8 +90,9 @@ async def pair_here(desk: Desk, visit: Visit, pair: int) -> PairRow:
 
 async def remove_pair(desk: Desk, visit: Visit, row: PairRow) -> Reply:
     """Take a pair away whose removal was allowed and confirmed."""
-    message = await desk.ledger.read(lambda conn: outbox.message_of(conn, row.job_id))
+    platform = visit.actor.platform
+    messages = await desk.ledger.read(lambda conn: outbox.messages_of(conn, row.job_id, platform))
     await desk.queue.take_away(row.id)
     gone = Text(say(visit.language, "delete.done"))
-    reply = Reply((gone,), private=True, language=visit.language)
-    return reply if message is None else replace(reply, erase=(Posted.read(message),))
+    erase = tuple(Posted.read(message) for message in messages)
+    return Reply((gone,), private=True, erase=erase, language=visit.language)

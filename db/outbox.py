@@ -45,9 +45,12 @@ HURRY = "UPDATE outbox SET send_after = :now WHERE ended IS NULL AND send_after 
 # Whether any answer is still on its way.
 ANY_OPEN = "SELECT EXISTS (SELECT 1 FROM outbox WHERE ended IS NULL)"
 
-# What is out already of an answer.
+# What is out already of an answer: each message as `chat/message`, since it may have begun in a chat that is gone now.
 PARTS = "SELECT part, message FROM sent_part WHERE outbox_id = ?"
-ADD_PART = "INSERT INTO sent_part (outbox_id, part, message) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+ADD_PART = (
+    "INSERT INTO sent_part (outbox_id, part, message) VALUES (?, ?, ?)"
+    " ON CONFLICT (outbox_id, part) DO UPDATE SET message = excluded.message"
+)
 # The message that follows a job.
 FOLLOW = (
     "INSERT INTO follow (job_id, platform, chat, message, language)"
@@ -64,8 +67,12 @@ FOLLOWED = (
     " ORDER BY follow.job_id"
 )
 UNFOLLOW = "DELETE FROM follow WHERE job_id = ?"
-# The message in which an answer arrived.
-MESSAGE_OF = "SELECT message_id FROM outbox WHERE job_id = ? AND state = 'sent'"
+# The messages in which an answer arrived.
+MESSAGES_OF = (
+    "SELECT sent_part.message FROM outbox JOIN sent_part ON sent_part.outbox_id = outbox.id"
+    " WHERE outbox.job_id = ?1 AND outbox.platform = ?2 UNION"
+    " SELECT message_id FROM outbox WHERE job_id = ?1 AND platform = ?2 AND message_id IS NOT NULL"
+)
 # Whether any answer for a platform is still on its way.
 OPEN_ON = "SELECT EXISTS (SELECT 1 FROM outbox WHERE platform = ? AND ended IS NULL)"
 
@@ -131,7 +138,7 @@ def open_on(conn: sqlite3.Connection, platform: str) -> bool:
 
 
 def parts(conn: sqlite3.Connection, answer_id: int) -> dict[int, str]:
-    """Return the messages of an answer that are out already: index -> the platform's id."""
+    """Return the messages of an answer that are out already: index -> `chat/message`."""
     return dict(conn.execute(PARTS, (answer_id,)).fetchall())
 
 
@@ -161,7 +168,6 @@ def unfollow(conn: sqlite3.Connection, job_id: int) -> None:
     conn.execute(UNFOLLOW, (job_id,))
 
 
-def message_of(conn: sqlite3.Connection, job_id: int) -> str | None:
-    """Return the message in which a job's answer arrived."""
-    row = conn.execute(MESSAGE_OF, (job_id,)).fetchone()
-    return None if row is None else row[0]
+def messages_of(conn: sqlite3.Connection, job_id: int, platform: str) -> list[str]:
+    """Return the messages in which a job's answer arrived on a platform, each as `chat/message`."""
+    return [str(message) for (message,) in conn.execute(MESSAGES_OF, (job_id, platform))]

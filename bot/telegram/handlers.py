@@ -153,7 +153,7 @@ class Handlers:
         if toast is None:
             await self._answer(reply, message, where, who, pressed=True)
         else:
-            await self._sender.erase(reply.erase)
+            await self._sender.erase(reply.erase, reply.language)
 
     async def _reacted(self, change: MessageReactionUpdated) -> None:
         who = speaker(change.user)
@@ -172,7 +172,7 @@ class Handlers:
     async def _answer(
         self, reply: Reply, about: MaybeInaccessibleMessage, where: Place, who: Speaker, *, pressed: bool = False
     ) -> None:
-        await self._sender.erase(reply.erase)
+        await self._sender.erase(reply.erase, reply.language)
         plan = layout.messages(reply)
         if not plan:
             return

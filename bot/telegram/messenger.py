@@ -51,7 +51,7 @@ class TelegramMessenger:
                 arrived[index] = await self._one(letter, outgoing, index == 0 and in_place, index >= carrier)
                 await note(index, arrived[index].message)
         if letter.progress is not None and arrived[0] != letter.progress:
-            await self._sender.erase([letter.progress])
+            await self._sender.erase([letter.progress], letter.reply.language)
         return arrived[carrier]
 
     async def edit(self, posted: Posted, reply: Reply) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,15 @@ from telegram.error import BadRequest, ChatMigrated, TelegramError
 from telegram.ext import ExtBot
 
 from bot.contract import Audio, Document, Picture, Posted
+from bot.replies import say
 from bot.telegram.errors import translated, unchanged
 from bot.telegram.layout import Outgoing
-from bot.telegram.limiter import NEVER_WAIT, Urgency
+from bot.telegram.limiter import Urgency
 from bot.telegram.reading import address, posted
+from engine.errors import TuneTaleError
+from engine.jobs import Language
+
+log = logging.getLogger(__name__)
 
 COVER_SIDE = 320
 """Pixels; larger thumbnails are ignored (core.telegram.org/bots/api#sendaudio, also JPEG and below 200 kB)."""
@@ -68,22 +74,25 @@ class Sender:
                     raise
         return message
 
-    async def erase(self, messages: Iterable[Posted]) -> None:
-        """Delete messages as far as Telegram lets us: those of the last 48 hours, and all where the bot is admin."""
+    async def erase(self, messages: Iterable[Posted], language: Language) -> None:
+        """Delete messages as far as Telegram lets us: those of the last 48 hours, and all where the bot is admin. Of
+        older ones the words and the buttons are taken away; a file in them stays."""
         for message in messages:
             try:
-                await self.bot.delete_message(int(message.chat), int(message.message))
+                await self.bot.delete_message(address(message.chat)[0], int(message.message))
+            except BadRequest as refused:
+                if "not found" not in refused.message.lower():
+                    await self._empty(message, language)
             except TelegramError:
-                await self._empty(message)
+                await self._empty(message, language)
 
-    async def _empty(self, message: Posted) -> None:
-        """Take the buttons off a message that cannot be deleted."""
+    async def _empty(self, message: Posted, language: Language) -> None:
+        """Take the words and the buttons off a message that cannot be deleted."""
+        chat, _ = address(message.chat)
         try:
-            await self.bot.edit_message_reply_markup(
-                int(message.chat), int(message.message), rate_limit_args=NEVER_WAIT
-            )
-        except TelegramError:
-            return
+            await self.edit(Posted(str(chat), message.message), Outgoing(say(language, "delete.emptied")))
+        except TuneTaleError as error:
+            log.info("message %s stays: %s", message, error.message)
 
     async def _send(self, chat: int, outgoing: Outgoing, about: dict[str, Any], media: dict[str, Any]) -> Message:
         caption: dict[str, Any] = {"caption": outgoing.html, "parse_mode": ParseMode.HTML} if outgoing.html else {}

@@ -54,3 +54,20 @@ async def test_two_people_at_once(driver: Driver, tmp_path: Path, clock: FakeClo
         for number in range(2):
             await room.shows(f"Tale {number}")
         assert ALT
+
+
+async def test_what_is_deleted_leaves_no_page_behind(driver: Driver, tmp_path: Path, clock: FakeClock) -> None:
+    paragraphs = tuple(f"Page {n}. " + "The rain went on all night. " * 40 for n in range(8))
+    async with stage(driver, tmp_path, clock) as here:
+        mei = here.person("Mei")
+        room = here.room("Music club", mei)
+        await mei.asks_story(room, SONG)
+        await here.engine.finishes(await here.engine.takes(), paragraphs=paragraphs)
+        card = await room.shows(button="Delete")
+        assert sum("Page" in seen.text for seen in room.ours()) > 1
+        await mei.presses(card, "Delete")
+        await mei.presses(await mei.reads(room, "cannot be undone"), "Yes")
+        await mei.reads(room, "It is deleted.")
+        await room.shows_no_more("Page")
+        await room.shows_no_more(ALT)
+        assert not any(seen.files for seen in room.ours())

@@ -46,6 +46,8 @@ OWNER = Actor("telegram", "9", "Owner")
 GROUP = Place("telegram", "-100", "group")
 HOME = Place("telegram", "1", "private")
 CONFIG = replace(Config(), limits=replace(Config().limits, owners=("telegram:9",)))
+PAGES = 3
+"""Messages of each letter."""
 
 
 @dataclass
@@ -57,15 +59,18 @@ class FakeMessenger:
     troubles: list[Exception] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     edits: list[tuple[Posted, Reply]] = field(default_factory=list)
+    shown: list[Posted] = field(default_factory=list)
+    """Every message of every letter, PAGES each."""
     calls: int = 0
     largest: int = 50_000_000
 
     async def post(self, letter: Letter, note: Note) -> Posted:
         self._check(letter.chat)
-        message = f"{1000 + len(self.letters)}"
         self.letters.append(letter)
-        await note(0, message)
-        return Posted(letter.chat, message)
+        for index in range(PAGES):
+            self.shown.append(Posted(letter.chat, f"{1000 + len(self.shown)}"))
+            await note(index, self.shown[-1].message)
+        return self.shown[-1]
 
     async def edit(self, posted: Posted, reply: Reply) -> None:
         self._check(posted.chat)

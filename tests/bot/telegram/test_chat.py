@@ -14,6 +14,7 @@ from engine.errors import UserError
 from tests.bot.telegram.conftest import Town
 from tests.contract.engine import ALT
 from tests.fakes.telegram.errors import ApiError, bad
+from tests.fakes.telegram.methods import DELETABLE_S
 
 
 async def score(town: Town, pair: int = 1) -> tuple[int, int]:
@@ -121,6 +122,18 @@ async def test_deleting_asks_and_takes_the_card_away(town: Town) -> None:
     await town.shows(room, "It is deleted.")
     await town.fake.until(lambda: card.deleted, "the card is gone")
     assert question.labels() == []
+
+
+async def test_what_is_too_old_to_be_deleted_loses_its_words_and_buttons(town: Town) -> None:
+    mei = town.person()
+    card = await town.card(mei.private, mei)
+    story = town.ours(mei.private)[0]
+    assert story.text.startswith("The Lamp Keeper")
+    town.here.clock.advance(DELETABLE_S + 60.0)
+    mei.presses(card, "Delete")
+    mei.presses(await town.shows(mei.private, "cannot be undone", "Yes"), "Yes")
+    await town.fake.until(lambda: card.text == story.text == "(deleted)", "no words")
+    assert not card.labels() and not card.deleted
 
 
 async def test_a_press_after_a_pause_counts_though_it_is_answered_too_late(town: Town) -> None:

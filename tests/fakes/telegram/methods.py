@@ -25,6 +25,8 @@ MAX_DATA_BYTES = 64
 MAX_DOWNLOAD = 20 << 20
 QUERY_S = 150.0
 """Seconds for which a pressed button waits for the bot."""
+DELETABLE_S = 48 * 3600.0
+"""How long a message can be deleted by who is no admin (core.telegram.org/bots/api#deletemessage)."""
 
 
 @dataclass
@@ -150,6 +152,8 @@ class Methods:
             raise bad("message to delete not found")
         if message.sender is not self.world.bot and chat.type != "private" and self.world.bot.id not in chat.admins():
             raise bad("message can't be deleted")
+        if self.world.bot.id not in chat.admins() and self.world.now() - message.date > DELETABLE_S:
+            raise bad("message can't be deleted for everyone")
         message.deleted = True
         self.world.changed()
         return True
