@@ -51,7 +51,7 @@ async def vote(desk: Desk, actor: Actor, place: Place, after: int | None = None)
         before = await desk.ledger.read(lambda conn: _own(conn, visit, after))
         visit = replace(visit, scope_id=before.scope_id)
     now, folder = desk.clock.now(), desk.queue.folder
-    most_bytes, shares = _most_bytes(desk, place), desk.config.votes
+    most_bytes, shares = desk.most_bytes(place), desk.config.votes
     found = await desk.ledger.write(lambda conn: deal(conn, visit, now, folder, most_bytes, _rng, shares))
     return _sheet(found, visit.language)
 
@@ -262,11 +262,6 @@ async def _person(desk: Desk, actor: Actor, place: Place) -> Visit:
 def _row(visit: Visit) -> int:
     assert visit.person_id is not None  # `_person` has seen to it
     return visit.person_id
-
-
-def _most_bytes(desk: Desk, place: Place) -> int | None:
-    messenger = desk.messengers.get(place.platform)
-    return None if messenger is None else messenger.most_bytes(place.chat)
 
 
 def _sheet(dealt: Dealt, language: Language) -> Reply:

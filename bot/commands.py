@@ -101,6 +101,7 @@ async def compose(
         seed=seed,
         format=format or CHAT_FORMAT,
         sketches=await variants.sketches(desk, visit),
+        max_bytes=desk.most_bytes(place),
     )
     return await _accepted(desk, visit, await desk.submit(visit, wish, dedupe))
 
@@ -167,7 +168,8 @@ async def again(desk: Desk, actor: Actor, place: Place, job: int, *, dedupe: str
             raise UserError("Links are switched off here; please send the audio file itself.", code="links_off_here")
         wish = replace(wish, seed=seed, max_seconds=visit.settings.max_seconds)
     else:
-        wish = replace(wish, seed=seed, seconds=_seconds(visit, wish.seconds))
+        seconds = _seconds(visit, wish.seconds)
+        wish = replace(wish, seed=seed, seconds=seconds, max_bytes=desk.most_bytes(place))
     return await _accepted(desk, visit, await desk.submit(visit, wish, dedupe))
 
 
@@ -185,6 +187,7 @@ async def other_way(desk: Desk, actor: Actor, place: Place, pair: int, *, dedupe
             seconds=_seconds(visit, None),
             format=CHAT_FORMAT,
             sketches=await variants.sketches(desk, visit),
+            max_bytes=desk.most_bytes(place),
         )
     else:
         if result.files.audio is None:

@@ -162,6 +162,11 @@ class Desk:
         pair = await self.ledger.read(lambda conn: pairs.of_job(conn, answer.job_id))
         return card_of(answer.job_id, answer.result, answer.folder, None if pair is None else pair.id, language)
 
+    def most_bytes(self, place: Place) -> int | None:
+        """Return the largest file that can be sent to a place; None where nothing is sent, or nobody is connected."""
+        messenger = self.messengers.get(place.platform)
+        return None if messenger is None else messenger.most_bytes(place.chat)
+
     async def submit(self, visit: Visit, request: Request, dedupe: str | None) -> Job:
         """Hand a request to the queue under the limits of its place. Raises `UserError` when they are full."""
         own, policy = visit.settings, self.queue.policy

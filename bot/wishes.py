@@ -93,14 +93,15 @@ def compose_request(
     seed: int | None = None,
     format: str = "ogg",
     sketches: int | None = None,
+    max_bytes: int | None = None,
 ) -> ComposeRequest:
-    """Ask for the music of a story; nobody wishes for `sketches`, they are chosen for people. Raises `UserError` when
-    the wish cannot be met."""
+    """Ask for the music of a story; nobody wishes for `sketches` and `max_bytes`, they follow from person and place.
+    Raises `UserError` when the wish cannot be met."""
     check_text(text, limits)
     _within(seconds, SECONDS, "The length of the music is {low:g} to {high:g} seconds", "bad_seconds")
     for known in get_args(AudioFormat):
         if format == known:
-            return ComposeRequest(text, float(seconds), _seed(seed), known, sketches)
+            return ComposeRequest(text, float(seconds), _seed(seed), known, sketches, max_bytes)
     raise UserError(
         f"The audio format {format!r} is not known; please choose one of {', '.join(get_args(AudioFormat))}.",
         code="unknown_format",

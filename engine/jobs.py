@@ -80,13 +80,14 @@ class StoryRequest:
 @dataclass(frozen=True)
 class ComposeRequest:
     """Story in, music out. `sketches` says how often a composer that can sketch listens before it composes; 1: it
-    composes at once, None: as the settings say."""
+    composes at once, None: as the settings say. `max_bytes` is the largest audio file where it was asked; None: any."""
 
     text: str
     seconds: float = 60.0
     seed: int | None = None
     format: AudioFormat = "ogg"
     sketches: int | None = None
+    max_bytes: int | None = None
     kind: Literal["compose"] = "compose"
 
 

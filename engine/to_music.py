@@ -16,7 +16,7 @@ from engine.emotion.sentences import split
 from engine.emotion.text import Scores
 from engine.emotion.text_input import check_text, is_chinese
 from engine.jobs import ComposeRequest, ComposeResult, Language, MusicBeat, MusicFiles, Sentence, StorySentences
-from engine.media.encode import Tags, encode
+from engine.media.encode import Tags, check_fits, encode, write_whole
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music
 from engine.report import Report
@@ -24,6 +24,9 @@ from engine.settings import EngineSettings
 from engine.stages import Stages
 from engine.steps import Stopwatch, curve_data, durations, heard_in, plain_beat, points, rounded, seed_of, text_sha256
 from engine.wording import alignment_sentence, made_sentence
+
+RATE_HZ = 44_100
+"""Usual rate of what composers make: enough to see beforehand that a length cannot be sent."""
 
 TITLE_CHARS = {"en": 40, "zh-TW": 18}
 """Length to which the first sentence is cut when it serves as the title."""
@@ -35,6 +38,7 @@ def to_music(
     """Compose the music of a story; files go into `folder`. Raises `UserError` and what `report` raises."""
     watch = Stopwatch()
     check_text(request.text, settings.text)
+    check_fits(request.seconds, RATE_HZ, request.format, request.max_bytes)
     language: Language = "zh-TW" if is_chinese(request.text) else "en"
     seed = seed_of(text_sha256(request.text)) if request.seed is None else request.seed
 
@@ -55,9 +59,9 @@ def to_music(
     audio = f"music.{request.format}"
     with watch("encode"):
         tags = Tags(title=title, artist="TuneTale", comment=f"made by TuneTale, seed {seed}")
-        encode(music.samples, music.rate_hz, folder / audio, request.format, tags)
+        file = encode(music.samples, music.rate_hz, folder / audio, request.format, tags, max_bytes=request.max_bytes)
         if music.midi is not None:
-            (folder / "music.mid").write_bytes(music.midi)
+            write_whole(folder / "music.mid", music.midi)
     report("check", 0.0)
     with watch("check"):
         curve = _hear(music, stages)
@@ -95,7 +99,7 @@ def to_music(
         card_alt=card_alt_text(card),
         files=MusicFiles(audio=audio, midi="music.mid" if music.midi is not None else None, card="card.png"),
         elapsed_s=watch.elapsed_s,
-        notes=("lexicon",) if scores.by_lexicon.any() else (),
+        notes=(*(("lexicon",) if scores.by_lexicon.any() else ()), *(("bit_rate",) if file.lowered else ())),
     )
 
 

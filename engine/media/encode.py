@@ -27,6 +27,9 @@ from engine.media.titles import clean_title
 
 Samples = NDArray[np.float32]
 
+LOSSLESS = ("wav", "flac")
+"""The formats that have no bit rate to lower."""
+
 _OPUS_RATE_HZ = 48_000
 """The only full-band rate that Opus knows (RFC 6716)."""
 _MP3_RATES_HZ = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -39,6 +42,14 @@ _LOSSY_PEAK = 10 ** (-1 / 20)
 """−1 dBFS: coders overshoot, and players clip what overshoots (AES TD1008 advises −1 dBTP for lossy delivery)."""
 _BLOCK = 1 << 16
 """Samples per channel that are handed to an encoder at once."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What was written: its size, and whether the bit rate had to fall below the best one to fit."""
+
+    bytes: int
+    lowered: bool
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,8 @@ def encode(
     tags: Tags,
     *,
     max_bytes: int | None = None,
-) -> int:
-    """Write float32 samples [n] or [n, 2] in [-1, 1] to `path` and return the size in bytes.
+) -> Encoded:
+    """Write float32 samples [n] or [n, 2] in [-1, 1] to `path`, and say what became of them.
 
     Whole or not at all: the file appears under its name when it is complete. Louder than full scale is turned down as
     a whole, never clipped. Where `max_bytes` is given, ogg and mp3 lower their bit rate until the file fits; the
@@ -77,19 +88,36 @@ def encode(
     if not np.isfinite(samples).all():
         raise ValueError("samples must be finite")
     sound = samples[:, None] if samples.ndim == 1 else samples
-    if format in ("wav", "flac"):
-        data = _lossless(_turned_down(sound, 1.0), rate_hz, format, tags)
+    if format in LOSSLESS:
+        data, lowered = _lossless(_turned_down(sound, 1.0), rate_hz, format, tags), False
     else:
-        data = _lossy(sound, rate_hz, format, tags, max_bytes)
+        data, lowered = _lossy(sound, rate_hz, format, tags, max_bytes)
     if max_bytes is not None and len(data) > max_bytes:
-        less = "a shorter piece" if format in _BIT_RATES else "ogg, or a shorter piece"
-        raise UserError(
-            f"This piece takes {len(data) / 1e6:.1f} MB as {format} and at most {max_bytes / 1e6:.1f} MB can be sent; "
-            f"please ask for {less}.",
-            code="too_large",
-        )
+        raise _too_large(len(data), format, max_bytes)
     write_whole(path, data)
-    return len(data)
+    return Encoded(len(data), lowered)
+
+
+def check_fits(seconds: float, rate_hz: int, format: AudioFormat, max_bytes: int | None) -> None:
+    """Raise `UserError` (too_large) when stereo music of this length cannot fit, so that nobody waits for nothing.
+
+    Of flac nothing is known before it is made; the others cannot be smaller than at their lowest bit rate.
+    """
+    if max_bytes is None or format == "flac":
+        return
+    least = seconds * (rate_hz * 4 if format == "wav" else _BIT_RATES[format][-1] / 8)
+    if least > max_bytes:
+        raise _too_large(least, format, max_bytes)
+
+
+def _too_large(size: float, format: AudioFormat, max_bytes: int) -> UserError:
+    """Say that a piece is too large; sizes in the megabytes in which platforms count."""
+    less = "mp3 or ogg, or for a shorter piece" if format in LOSSLESS else "a shorter piece"
+    return UserError(
+        f"This piece takes {size / 2**20:.1f} MB as {format}, and {max_bytes / 2**20:.1f} MB is the most that can be "
+        f"sent here; please ask for {less}.",
+        code="too_large",
+    )
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -136,8 +164,9 @@ def _lossless(sound: Samples, rate_hz: int, format: str, tags: Tags) -> bytes:
     return buffer.getvalue()
 
 
-def _lossy(sound: Samples, rate_hz: int, format: str, tags: Tags, max_bytes: int | None) -> bytes:
-    """Encode at the best bit rate that fits; where none does, the smallest is returned."""
+def _lossy(sound: Samples, rate_hz: int, format: str, tags: Tags, max_bytes: int | None) -> tuple[bytes, bool]:
+    """Encode at the best bit rate that fits, and say whether it is less than the best of all; where none fits, the
+    smallest is returned."""
     if format == "ogg":
         target_hz, write = _OPUS_RATE_HZ, _opus
     else:
@@ -149,7 +178,7 @@ def _lossy(sound: Samples, rate_hz: int, format: str, tags: Tags, max_bytes: int
     while True:
         data = write(sound, target_hz, bit_rates[0] * (5 if sound.shape[1] == 1 else 8) // 8, tags)
         if max_bytes is None or len(data) <= max_bytes or len(bit_rates) == 1:
-            return data
+            return data, bit_rates[0] < _BIT_RATES[format][0]
         # Variable bit rate overshot: go on where the size would have fitted.
         bit_rates = _at_most(bit_rates[1:], bit_rates[0] * max_bytes / len(data))
 

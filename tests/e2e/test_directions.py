@@ -88,11 +88,13 @@ async def test_a_story_becomes_music(engine: Engine, tmp_path: Path) -> None:
 async def test_a_chinese_story_becomes_music_and_says_that_it_was_read_by_the_weaker_path(
     engine: Engine, tmp_path: Path
 ) -> None:
-    answer = await engine.ask(ComposeRequest(TALE_ZH, seconds=10, format="mp3"), tmp_path)
+    request = ComposeRequest(TALE_ZH, seconds=10, format="mp3", max_bytes=150_000)
+    answer = await engine.ask(request, tmp_path)
     assert isinstance(answer.result, ComposeResult), answer
     assert len(answer.result.story.sentences) == 3
-    assert answer.result.notes == ("lexicon",)
+    assert answer.result.notes == ("lexicon", "bit_rate")  # 10 s at the best bit rate would be 240 kB
     assert answer.result.files.audio and answer.result.files.audio.endswith("music.mp3")
+    assert 100_000 < Path(answer.result.files.audio).stat().st_size <= 150_000
 
 
 async def test_the_emotion_of_music(engine: Engine, tmp_path: Path) -> None:

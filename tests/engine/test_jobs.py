@@ -25,5 +25,5 @@ def test_older_requests_are_read(written: dict[str, object], request_: Request) 
 
 @pytest.mark.parametrize("sketches", [None, 1, 3])
 def test_a_request_comes_back_as_it_was(sketches: int | None) -> None:
-    asked = ComposeRequest("很久以前 🎵", 20.0, 2**32 - 1, "flac", sketches)
+    asked = ComposeRequest("很久以前 🎵", 20.0, 2**32 - 1, "flac", sketches, 10 << 20)
     assert request_from_json(request_to_json(asked)) == asked

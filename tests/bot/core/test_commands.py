@@ -89,14 +89,15 @@ async def test_the_same_update_twice_is_one_job(here: Room) -> None:
 
 
 async def test_a_composition_from_words_and_from_a_file(here: Room) -> None:
+    here.desk.messengers["telegram"] = here.messenger
     first = await commands.compose(here.desk, ANNA, HOME, "It was a calm evening.", seconds=30)
     text = Upload("tale.txt", None, file_of("\ufeffEin ruhiger Abend, 平靜.".encode()))
     second = await commands.compose(here.desk, ANNA, HOME, text)
     requests = [(await here.queue.job(reply.job)).request for reply in (first, second)]  # type: ignore[union-attr,arg-type]
     assert all(isinstance(request, ComposeRequest) and request.sketches in (1, 3) for request in requests)
     assert [replace(request, sketches=None) for request in requests] == [
-        ComposeRequest("It was a calm evening.", 30.0, None, "mp3"),
-        ComposeRequest("Ein ruhiger Abend, 平靜.", 60.0, None, "mp3"),
+        ComposeRequest("It was a calm evening.", 30.0, None, "mp3", max_bytes=here.messenger.largest),
+        ComposeRequest("Ein ruhiger Abend, 平靜.", 60.0, None, "mp3", max_bytes=here.messenger.largest),
     ]
     await here.finish()
     await here.deliver()
@@ -258,11 +259,13 @@ async def test_a_bad_request_offers_no_second_try_and_speaks_chinese(here: Room)
 
 
 async def test_the_round_trip(here: Room) -> None:
+    here.desk.messengers["telegram"] = here.messenger
     pair = await made(here)
     there = await press(here.desk, MEI, GROUP, f"other:{pair}")
     job = await here.queue.job(there.job or 0)
     assert job is not None and isinstance(job.request, ComposeRequest)
     assert job.request.text == "It was @everyone’s lamp."
+    assert job.request.max_bytes == here.messenger.largest
     await here.finish()
     await here.deliver()
     back = await press(here.desk, ANNA, GROUP, button(here.messenger.letters[-1].reply, "other"))

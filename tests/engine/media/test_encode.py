@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engine.errors import UserError
 from engine.jobs import AudioFormat
-from engine.media.encode import Tags, encode
+from engine.media.encode import Encoded, Tags, check_fits, encode
 
 from .conftest import Play
 from .sounds import tone
@@ -45,7 +45,7 @@ def tags_of(path: Path) -> dict[str, str]:
 def test_sound_survives(tmp_path: Path, format: AudioFormat, rate_hz: int, channels: int) -> None:
     samples = tone(3, rate_hz, channels)
     path = tmp_path / f"a.{format}"
-    assert encode(samples, rate_hz, path, format, TAGS) == path.stat().st_size
+    assert encode(samples, rate_hz, path, format, TAGS) == Encoded(path.stat().st_size, lowered=False)
     out, out_hz = played(path)
     assert out_hz == (48_000 if format == "ogg" else rate_hz)
     assert out.shape[1] == channels
@@ -125,8 +125,8 @@ def test_quiet_music_keeps_its_level_and_its_faintest_part(tmp_path: Path) -> No
 @pytest.mark.parametrize(("format", "most"), [("ogg", 100_000), ("ogg", 30_000), ("mp3", 100_000), ("mp3", 50_000)])
 def test_bit_rate_falls_before_length(tmp_path: Path, format: AudioFormat, most: int) -> None:
     samples = tone(10) * 0.5 + np.random.default_rng(3).normal(0, 0.1, (441_000, 2)).astype(np.float32)
-    size = encode(samples, 44_100, tmp_path / "a", format, TAGS, max_bytes=most)
-    assert 0.4 * most < size <= most
+    file = encode(samples, 44_100, tmp_path / "a", format, TAGS, max_bytes=most)
+    assert 0.4 * most < file.bytes <= most and file.lowered
     out, rate_hz = played(tmp_path / "a")
     assert len(out) / rate_hz == pytest.approx(10, abs=0.001)
 
@@ -137,6 +137,41 @@ def test_what_cannot_be_made_to_fit(tmp_path: Path, format: AudioFormat) -> None
         encode(tone(20), 44_100, tmp_path / "a", format, TAGS, max_bytes=20_000)
     assert caught.value.code == "too_large" and "ask for" in caught.value.message
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_fits_anyway_is_not_lowered(tmp_path: Path, format: AudioFormat) -> None:
+    free = encode(tone(2), 44_100, tmp_path / "a", format, TAGS)
+    assert encode(tone(2), 44_100, tmp_path / "b", format, TAGS, max_bytes=400_000) == free
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+DISCORD, TELEGRAM = 10 << 20, 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "format", "most", "fits"),
+    [
+        (600, "mp3", DISCORD, True),
+        (600, "ogg", DISCORD, True),
+        (59, "wav", DISCORD, True),
+        (60, "wav", DISCORD, False),
+        (283, "wav", TELEGRAM, True),
+        (284, "wav", TELEGRAM, False),
+        (600, "ogg", 1 << 20, False),
+        (600, "wav", None, True),
+        (600, "flac", 1, True),  # nothing is known of it beforehand
+    ],
+)
+def test_what_cannot_fit_is_known_before_it_is_made(
+    seconds: float, format: AudioFormat, most: int | None, fits: bool
+) -> None:
+    if fits:
+        check_fits(seconds, 44_100, format, most)
+        return
+    with pytest.raises(UserError) as caught:
+        check_fits(seconds, 44_100, format, most)
+    assert caught.value.code == "too_large" and f"{most / 2**20:.1f} MB is the most" in caught.value.message  # type: ignore[operator]
 
 
 def test_disk_full_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
