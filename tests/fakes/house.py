@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from db.store import Store
+from engine.clock import Clock
 from engine.jobs import Answer, Asker, Job, Request
 from engine.policy import Policy
 from engine.queue import Queue
+from engine.service import Service
 from engine.settings import EngineSettings, WorkerSettings
 from engine.supervisor import Supervisor
 from tests.fakes.director import PATIENCE_S, Director, command, directing
@@ -71,3 +73,21 @@ async def house(
             yield House(queue, supervisor, director)
         finally:
             await supervisor.stop(0.0)
+
+
+def scripted_engine(mode: Sequence[str] = ()) -> Callable[..., AbstractAsyncContextManager[Service]]:
+    """Return what takes the place of `engine.service.running`: the same, but for its workers, which are scripted."""
+
+    @asynccontextmanager
+    async def running(settings: EngineSettings, path: Path, *, policy: Policy, clock: Clock) -> AsyncIterator[Service]:
+        async with await Store.open(path) as store:
+            queue = Queue(store, path.parent / "files", clock=clock, policy=policy)
+            await queue.recover()
+            supervisor = Supervisor(queue, settings, command=command(*mode))
+            try:
+                await supervisor.start()
+                yield Service(queue, supervisor)
+            finally:
+                await supervisor.stop(settings.worker.grace_s)
+
+    return running

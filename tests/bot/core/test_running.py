@@ -6,8 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,19 +21,14 @@ from bot.deliver import attend
 from bot.desk import Desk
 from bot.running import FIRST_PAUSE_S, LONGEST_PAUSE_S, Stop, pause, run, tokens
 from db.store import Store
-from engine.clock import Clock
 from engine.errors import Transient, UserError
 from engine.jobs import Asker
-from engine.policy import Policy
 from engine.queue import Queue
-from engine.service import Service
 from engine.settings import EngineSettings, WorkerSettings
-from engine.supervisor import Supervisor
 from tests.fakes.chat import FakeMessenger
-from tests.fakes.director import PATIENCE_S, Director, command, directing
+from tests.fakes.director import PATIENCE_S, Director, directing
+from tests.fakes.house import scripted_engine
 
-worker_mode: list[str] = []
-"""How scripted workers start."""
 TOKEN = SecretStr("123456:secret")
 CONFIG = replace(Config(), engine=EngineSettings(worker=WorkerSettings(grace_s=PATIENCE_S, start_timeout_s=PATIENCE_S)))
 
@@ -43,20 +37,7 @@ CONFIG = replace(Config(), engine=EngineSettings(worker=WorkerSettings(grace_s=P
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's own start, but for its workers, which are scripted, and for pauses, which are short."""
 
-    @asynccontextmanager
-    async def scripted_engine(
-        settings: EngineSettings, path: Path, *, policy: Policy, clock: Clock
-    ) -> AsyncIterator[Service]:
-        async with await Store.open(path) as store:
-            queue = Queue(store, path.parent / "files", clock=clock, policy=policy)
-            supervisor = Supervisor(queue, settings, command=command(*worker_mode))
-            try:
-                await supervisor.start()
-                yield Service(queue, supervisor)
-            finally:
-                await supervisor.stop(settings.worker.grace_s)
-
-    monkeypatch.setattr(module, "running", scripted_engine)
+    monkeypatch.setattr(module, "running", scripted_engine())
     monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.0)
 
 
@@ -165,7 +146,7 @@ async def test_p9_a_signal_while_the_models_load_ends_at_once(
 ) -> None:
     caplog.set_level(logging.INFO)
     async with directing() as director:
-        monkeypatch.setitem(globals(), "worker_mode", ["stuck", director.address])
+        monkeypatch.setattr(module, "running", scripted_engine(["stuck", director.address]))
         task = asyncio.create_task(serving(tmp_path, Stop(), telegram=Platform()))
         loading = await director.call("stuck")
         os.kill(os.getpid(), signal.SIGTERM)
