@@ -41,7 +41,7 @@ async def test_p3_a_killed_workers_job_is_done_after_the_restart_once(tmp_path: 
 async def test_p5_a_job_that_crashes_its_worker_twice_is_dead_with_a_sentence(tmp_path: Path) -> None:
     async with house(tmp_path) as at:
         (job_id,) = await at.ask("a")
-        for order in ("die", "memory"):
+        for order in ("die", "eat"):  # killed, and out of memory
             (await at.director.call("a")).order(order)
         job = await at.over(job_id)
         assert (job.state, job.error_code, job.attempt) == ("dead", "crashed", 2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -80,6 +81,9 @@ def obey(order: list[str], report: Report) -> None:
             sys.exit(7)
         case ["memory"]:
             raise MemoryError
+        case ["eat"]:
+            resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+            bytearray(2**33)
         case ["user"]:
             raise UserError("This cannot be done; do that.", code="cannot")
         case ["transient"]:
