@@ -48,7 +48,12 @@ async def change(desk: Desk, actor: Actor, place: Place, name: str, value: str) 
     detail = f"{name} = {stored or 'default'}"
     # Ids of people and chats are not written down.
     await _put(desk, visit, "set", name if name in ("people", "roles", "channels") else detail, name, stored)
-    return _private(visit, Text(say(visit.language, "admin.changed", name=name, value=value.strip() or "default")))
+    return _private(
+        visit,
+        Text(
+            say(visit.language, "admin.changed", name=name, value=value.strip() or say(visit.language, "admin.default"))
+        ),
+    )
 
 
 @use_case
@@ -144,13 +149,20 @@ async def health(desk: Desk, actor: Actor, place: Place) -> Reply:
     running = sum(1 for job in here if job.state == "running")
     lines = [say(visit.language, "health.here", waiting=len(here) - running, running=running)]
     lines += [
-        say(visit.language, "health.seconds", kind=kind, time=f"{value:.0f}") for kind, value in sorted(seconds.items())
+        say(visit.language, "health.seconds", kind=f"/{kind}", time=f"{value:.0f}")
+        for kind, value in sorted(seconds.items())
     ]
     if visit.owner:
         waiting, running = await desk.overview.depth()
         free = shutil.disk_usage(desk.queue.folder).free
         lines += [
-            say(visit.language, "health.all", waiting=waiting, running=running, mode=desk.mode),
+            say(
+                visit.language,
+                "health.all",
+                waiting=waiting,
+                running=running,
+                mode=say(visit.language, f"health.{desk.mode}"),
+            ),
             say(visit.language, "health.disk", free=f"{free / 1e9:.1f}"),
         ]
         for name, lag_s in desk.lags().items():
@@ -208,6 +220,8 @@ async def _jobs_of(desk: Desk, visit: Visit, person: str, everywhere: bool) -> l
 def _shown(visit: Visit, value: object) -> str:
     if value in (None, ()):
         return say(visit.language, "admin.default")
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 

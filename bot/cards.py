@@ -22,9 +22,9 @@ def card_of(job: int, result: Result, folder: str, pair: int | None, language: L
     where = Path(folder)
     match result:
         case StoryResult():
-            parts = _story(result, where, language)
+            parts = _story(result, where, pair, language)
         case ComposeResult():
-            parts = _music(result, where, language)
+            parts = _music(result, where, pair, language)
         case _:
             parts = (Text(say(language, "chat.only_made")),)
     if pair is None:
@@ -86,13 +86,13 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02}"
 
 
-def _story(result: StoryResult, folder: Path, language: Language) -> tuple[Part, ...]:
+def _story(result: StoryResult, folder: Path, pair: int | None, language: Language) -> tuple[Part, ...]:
     music = clip(result.music.title, TITLE_UNITS)
     parts: list[Part] = [
         Text(clip(result.story.title, TITLE_UNITS), "heading"),
         *(Text(paragraph, "quote") for paragraph in result.story.paragraphs),
         Text(say(language, "card.to_music", title=music, length=clock(result.music.duration_s)), "small"),
-        *_facts(result, language),
+        *_facts(result, pair, language),
     ]
     if result.files.card is not None:
         parts.append(Picture(folder / result.files.card, "emotion-card.png", result.card_alt))
@@ -101,7 +101,7 @@ def _story(result: StoryResult, folder: Path, language: Language) -> tuple[Part,
     return tuple(parts)
 
 
-def _music(result: ComposeResult, folder: Path, language: Language) -> tuple[Part, ...]:
+def _music(result: ComposeResult, folder: Path, pair: int | None, language: Language) -> tuple[Part, ...]:
     duration_s = result.beats[-1].end_s if result.beats else 0.0
     first = next((sentence.text for sentence in result.story.sentences if sentence.text.strip()), "")
     title = clip(first.strip(), 60) or say(language, "card.untitled")
@@ -110,16 +110,20 @@ def _music(result: ComposeResult, folder: Path, language: Language) -> tuple[Par
         path = folder / result.files.audio
         cover = folder / result.files.card if result.files.card is not None else None
         parts.append(Audio(path, f"tunetale-{result.seed}{path.suffix}", title, "TuneTale", duration_s, cover))
-    parts += [Text(result.description, "quote"), *_facts(result, language)]
+    parts += [
+        Text(say(language, "card.description", text=result.description), "quote"),
+        *_facts(result, pair, language),
+    ]
     if result.files.card is not None:
         parts.append(Picture(folder / result.files.card, "emotion-card.png", result.card_alt))
     return tuple(parts)
 
 
-def _facts(result: StoryResult | ComposeResult, language: Language) -> list[Text]:
+def _facts(result: StoryResult | ComposeResult, pair: int | None, language: Language) -> list[Text]:
+    made = made_sentence(dict.fromkeys(result.models.values()), result.seed, language)
     notes = [Text(say(language, f"note.{note}"), "small") for note in result.notes]
     return [
         *notes,
         Text(alignment_sentence(result.alignment, language), "small"),
-        Text(made_sentence(dict.fromkeys(result.models.values()), result.seed, language), "small"),
+        Text(made if pair is None else f"{made}{say(language, 'card.pair', pair=pair)}", "small"),
     ]

@@ -45,7 +45,8 @@ async def test_only_admins_of_this_very_moment(here: Room) -> None:
             await admin.health(here.desk, actor, place),
         ):
             assert texts(reply) == "Only admins of this server or chat can do that."
-    assert "Settings here" in texts(await admin.show(here.desk, BOSS, GROUP))
+    shown = texts(await admin.show(here.desk, BOSS, GROUP))
+    assert "Settings here" in shown and "links: on" in shown and "paused: off" in shown
     assert "Settings here" in texts(await admin.show(here.desk, OWNER, HOME))
 
 
@@ -66,7 +67,7 @@ async def test_settings_hold_for_the_whole_server_and_no_other(here: Room) -> No
         reply = await commands.story(here.desk, MEMBER, place, "https://a.example/x")
         assert sentence in texts(reply)
     assert (await commands.story(here.desk, MEMBER, OTHER_SERVER, "https://a.example/x")).job is not None
-    assert "links is now: default" in await set_here(here, "links", "")
+    assert "links is now: (default)" in await set_here(here, "links", "")
     assert (await commands.story(here.desk, MEMBER, SERVER, "https://a.example/x")).job is not None
 
 
