@@ -1,4 +1,4 @@
-"""The twelve promises of the queue, one test each; `docs/reliability.md` says how each is kept and what else shows it."""
+"""The twelve promises of the queue, one test each. `docs/reliability.md` says how each is kept."""
 
 from __future__ import annotations
 
