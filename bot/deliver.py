@@ -121,6 +121,7 @@ class Postman:
         self._messenger = messenger
         self._follower = follower
         self._pace = pace
+        self._out: dict[int, dict[int, str]] = {}  # answer -> what is out of it, also while the store cannot be told
 
     @property
     def platform(self) -> PlatformName:
@@ -134,10 +135,14 @@ class Postman:
             async with self._follower.lock(answer.job_id):
                 posted = await self._post(answer)
                 await self._desk.ledger.write(lambda conn: outbox.unfollow(conn, answer.job_id))
+            self._out.pop(answer.id, None)
         except RetryLater as error:
             self._pace.hold(error.retry_in_s)
             raise
+        except Transient:
+            raise
         except TuneTaleError:
+            self._out.pop(answer.id, None)
             raise
         except Exception as error:
             incident = incident_id()
@@ -152,7 +157,7 @@ class Postman:
     async def _post(self, answer: Answer) -> Posted:
         desk, asker = self._desk, answer.asker
         reply = await desk.card(answer)
-        out = await desk.ledger.read(lambda conn: outbox.parts(conn, answer.id))
+        out = await desk.ledger.read(lambda conn: outbox.parts(conn, answer.id)) | self._out.get(answer.id, {})
         follow = await desk.ledger.read(lambda conn: outbox.following(conn, answer.job_id))
         chat = await desk.ledger.read(lambda conn: people.visit(conn, asker.platform, asker.person, asker.chat))
         letter = Letter(
@@ -181,6 +186,7 @@ class Postman:
     def _note(self, answer: Answer, chat: str) -> Note:
         async def note(index: int, message: str) -> None:
             posted = str(Posted(chat, message))
+            self._out.setdefault(answer.id, {})[index] = posted
             await self._desk.ledger.write(lambda conn: outbox.add_part(conn, answer.id, index, posted))
 
         return note

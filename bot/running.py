@@ -148,8 +148,8 @@ async def _serve(
         asyncio.create_task(keep_up(name, serves[name], token, desk, closing), name=name)
         for name, token in secrets.items()
     ]
-    care = asyncio.create_task(tidy_forever(desk))
-    house = asyncio.create_task(tend_forever(desk))
+    care = asyncio.create_task(_again_and_again(tidy_forever, desk))
+    house = asyncio.create_task(_again_and_again(tend_forever, desk))
     asked = asyncio.create_task(stop.asked.wait())
     try:
         done, _ = await asyncio.wait({*platforms, care, house, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -167,6 +167,16 @@ async def _serve(
             task.cancel()
         await asyncio.gather(*platforms, care, house, asked, return_exceptions=True)
         await service.supervisor.stop(desk.config.engine.worker.grace_s)
+
+
+async def _again_and_again(work: Callable[[Desk], Awaitable[None]], desk: Desk) -> None:
+    """Do what never ends, and again a while after a bug in it: it must not end the bots."""
+    while True:
+        try:
+            await work(desk)
+        except Exception:
+            log.exception("incident %s: %s ended", incident_id(), getattr(work, "__name__", work))
+        await asyncio.sleep(LONGEST_PAUSE_S)
 
 
 async def _flushed(desk: Desk) -> None:

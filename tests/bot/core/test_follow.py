@@ -218,6 +218,30 @@ async def test_what_is_out_is_told_to_the_next_attempt(here: Room) -> None:
     assert here.messenger.letters[0].sent == {0: "900"}
 
 
+async def test_p2_what_is_out_is_not_sent_again_though_the_store_could_not_be_told(
+    here: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await follow(here)
+    await here.finish()
+    posted = here.messenger.post
+
+    async def full(body: object) -> None:
+        raise Transient("The disk is full.")
+
+    async def unheard(letter: object, note: object) -> Posted:
+        here.messenger.post = posted  # type: ignore[method-assign]
+        with monkeypatch.context() as patch:
+            patch.setattr(here.desk.ledger, "write", full)
+            await note(0, "900")  # type: ignore[operator]
+        raise AssertionError
+
+    here.messenger.post = unheard  # type: ignore[method-assign]
+    await here.deliver()
+    here.clock.advance(RETRY_S)
+    assert await here.deliver() == 1
+    assert here.messenger.letters[0].sent == {0: "900"}
+
+
 async def test_an_interrupted_delivery_is_taken_up_at_once(here: Room) -> None:
     await follow(here)
     await here.finish()

@@ -105,6 +105,27 @@ async def test_a_platform_that_is_down_comes_back_and_the_other_never_notices(tm
     assert (discord.starts, telegram.starts) == (4, 1)
 
 
+async def test_a_bug_in_the_housekeeping_does_not_end_the_bots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = asyncio.Event()
+
+    async def broken(desk: Desk) -> None:
+        failed.set()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "tidy_forever", broken)
+    telegram, stop = Platform(), Stop()
+    task = asyncio.create_task(serving(tmp_path, stop, telegram=telegram))
+    await up(telegram)
+    await failed.wait()
+    await asyncio.sleep(0)
+    assert not task.done()
+    stop.signal()
+    await task
+    assert "ZeroDivisionError" in caplog.text
+
+
 async def test_a_refused_token_ends_everything_with_its_sentence(tmp_path: Path) -> None:
     discord, telegram = Platform(UserError("Discord refused the token.", code="bad_token")), Platform()
     with pytest.raises(UserError, match="Discord refused the token"):
