@@ -111,6 +111,11 @@ class Desk:
             owner=not actor.shared and f"{actor.platform}:{actor.person}" in self.config.limits.owners,
         )
 
+    async def moved(self, platform: Platform, old: str, new: str) -> None:
+        """Take note that a chat goes on under another id, with its settings and what was asked there."""
+        if await self.ledger.write(lambda conn: people.move_chat(conn, platform, old, new)):
+            log.info("%s: a chat goes on under another id", platform)
+
     async def language(self, actor: Actor, place: Place) -> Language:
         """Return the language to speak, even when the store cannot be asked."""
         try:

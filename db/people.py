@@ -21,6 +21,8 @@ VISIT = (
 )
 # What kind of chat it is and which server it belongs to.
 PLACE = "UPDATE chat SET kind = ?, server_id = ? WHERE id = ? AND (kind IS NOT ? OR server_id IS NOT ?)"
+# A chat that goes on under another key; one that is known under that key already stays as it is.
+MOVE_CHAT = "UPDATE OR IGNORE chat SET key = ?3 WHERE platform = ?1 AND key = ?2"
 # A person's language.
 SPEAK = "UPDATE person SET language = ? WHERE id = ?"
 # A person with everything that hangs on them.
@@ -83,6 +85,11 @@ def find_chat(conn: sqlite3.Connection, platform: str, chat: str) -> int | None:
     """Return the id of a chat; None when never seen."""
     row = conn.execute(FIND_CHAT, (platform, chat)).fetchone()
     return None if row is None else int(row[0])
+
+
+def move_chat(conn: sqlite3.Connection, platform: str, old: str, new: str) -> bool:
+    """Go on with a chat, its settings and what was asked there under another key; False when there is nothing to."""
+    return conn.execute(MOVE_CHAT, (platform, old, new)).rowcount == 1
 
 
 def speak(conn: sqlite3.Connection, person: int, language: str | None) -> None:

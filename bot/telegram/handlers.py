@@ -110,6 +110,9 @@ class Handlers:
     # --- messages -------------------------------------------------------------------------------------------------
 
     async def _written(self, message: Message) -> None:
+        if message.migrate_to_chat_id is not None:  # a group has become a supergroup
+            await self._desk.moved("telegram", str(message.chat.id), str(message.migrate_to_chat_id))
+            return
         who = speaker(message.from_user, message.sender_chat)
         if who is None or message.is_automatic_forward:
             return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 
 import pytest
 from telegram import Update
@@ -10,11 +12,13 @@ from telegram import Update
 from bot.contract import Gone, Letter, Posted, Reply, Text
 from bot.telegram.emoji import SCALE
 from bot.telegram.handlers import Turns
+from db import people
 from engine.errors import UserError
 from tests.bot.telegram.conftest import Town
 from tests.contract.engine import ALT
 from tests.fakes.telegram.errors import ApiError, bad
 from tests.fakes.telegram.methods import DELETABLE_S
+from tests.fakes.telegram.server import PATIENCE_S
 
 
 async def score(town: Town, pair: int = 1) -> tuple[int, int]:
@@ -156,6 +160,28 @@ async def test_a_group_that_moved_is_followed(town: Town) -> None:
     old.migrated_to = new.id
     await town.here.engine.finishes(await town.here.engine.takes())
     await town.shows(new, button="Story from this music")
+
+
+async def test_a_supergroup_keeps_the_settings_of_its_group(town: Town) -> None:
+    boss, mei = town.person("Boss"), town.person()
+    old = town.group(mei, admin=boss)
+    boss.says(old, "/admin set language zh-TW")
+    await town.shows(old, "zh-TW")
+    mei.says(old, "/compose The boat came home.")
+    await town.shows(old, "1")
+    new = boss.upgrades(old)
+
+    def moved(conn: sqlite3.Connection) -> bool:
+        return people.find_chat(conn, "telegram", str(new.id)) is not None
+
+    async with asyncio.timeout(PATIENCE_S):
+        while not await town.here.desk.ledger.read(moved):  # noqa: ASYNC110  (each look is a transaction)
+            await asyncio.sleep(0)
+    mei.says(new, "/queue")
+    await town.shows(new, "有 1 個請求在等候")
+    await town.here.engine.finishes(await town.here.engine.takes())
+    await town.shows(new, button="為這段音樂寫故事")
+    assert sum("為什麼？" in m.labels() for m in town.ours(new)) == 1
 
 
 async def test_a_lost_answer_of_telegram_is_not_an_endless_loop(town: Town) -> None:

@@ -115,6 +115,17 @@ class Person:
                 },
             )
 
+    def upgrades(self, chat: Chat) -> Chat:
+        """Make a supergroup of a group: the same people under a new number; bots are told in both."""
+        world = self.service.world
+        new = Chat(-1_001_000_000_000 - len(world.chats), "supergroup", chat.name, dict(chat.statuses))
+        world.chats[new.id] = new
+        chat.migrated_to = new.id
+        for where, note in ((chat, {"migrate_to_chat_id": new.id}), (new, {"migrate_from_chat_id": chat.id})):
+            message = world.add_message(where, self.user, Visible(""))
+            self.service.push("message", message.json() | note)
+        return new
+
     def blocks_the_bot(self) -> None:
         """Block the bot in the private chat."""
         change_bot(self.service, self.private, "kicked", self.user)
