@@ -8,12 +8,13 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench chaos fuzz clean
+.PHONY: help setup demo test test-audiocraft lint bench chaos fuzz clean
 
 help:
 	@echo "make setup   install into $(VENV)   (TORCH_INDEX=URL chooses another index for torch)"
 	@echo "make demo    music to story, and story to music, on the examples"
 	@echo "make test    the whole test suite"
+	@echo "make test-audiocraft   builds audiocraft's environment, and its tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make chaos   a thousand kills at random moments (about ten minutes)"
 	@echo "make fuzz    ten minutes of coverage-guided fuzzing (atheris)"
@@ -39,6 +40,13 @@ demo: setup
 test: setup lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Builds audiocraft's environment (about 2 GB, more with CUDA) beside $(VENV) and runs the tests that need it; `make test` runs
+# them too as soon as it is there.
+test-audiocraft: setup
+	$(BIN)/tunetale setup audiocraft $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+	$(VENV)-audiocraft/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt pytest pytest-asyncio
+	$(BIN)/python -m pytest tests/engine/music/audiocraft
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,4 +65,4 @@ fuzz: setup
 	$(BIN)/python -m tests.fuzz config --seconds $(FUZZ_SECONDS)
 
 clean:
-	rm -rf $(VENV) build *.egg-info tunetale-out demo-out fuzz-out
+	rm -rf $(VENV) $(VENV)-audiocraft build *.egg-info tunetale-out demo-out fuzz-out

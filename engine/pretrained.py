@@ -21,6 +21,8 @@ _TROUBLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeErr
 """What `from_pretrained` raises over a directory or name that is not what it should be."""
 
 
+_SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")
+"""What accelerate takes in the place of a device."""
 _VOCABULARIES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -41,6 +43,7 @@ def load_model(kind: Any, folder: Path, what: str, *, dtype: str = "auto", devic
     """
     if not (folder / "config.json").is_file():
         raise _incomplete(folder, what, "config.json is missing")
+    check_device(device)
     if device == "auto" and not torch.cuda.is_available():
         device = "cpu"
     try:
@@ -60,6 +63,21 @@ def load_model(kind: Any, folder: Path, what: str, *, dtype: str = "auto", devic
     if lacking := [*loaded["missing_keys"], *loaded["mismatched_keys"]]:
         raise _incomplete(folder, what, f"weights are missing or of another shape: {lacking[:5]}")
     return model.eval()
+
+
+def check_device(device: str) -> None:
+    """Raise `UserError`, code `no_device`, for what is neither a way to spread a model nor a device of this machine."""
+    if device in _SPREAD:
+        return
+    try:
+        wanted = torch.device(device)
+        there = wanted.type != "cuda" or (wanted.index or 0) < torch.cuda.device_count()
+    except RuntimeError:
+        there = False
+    if not there:
+        raise UserError(
+            f"There is no device {device!r} here; please use auto, cpu, or a card, as cuda:0.", code="no_device"
+        )
 
 
 def load_beside(kind: Any, folder: Path, what: str) -> Any:

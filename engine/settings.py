@@ -54,7 +54,7 @@ class StageSettings:
     text_emotion: Literal["embedded"] = "embedded"
     storyteller: Literal["profile", "embedded", "transformers", "openai"] = "profile"
     describer: Literal["profile", "rules", "t5"] = "profile"
-    composer: Literal["profile", "embedded", "musicgen"] = "profile"
+    composer: Literal["profile", "embedded", "musicgen", "audiocraft"] = "profile"
     soundfont: str = ""
     """Path of a SoundFont (.sf2) for the embedded composer; empty: the one that comes with the installation."""
     sketches: Annotated[int, Field(ge=1, le=16)] = 3
@@ -146,7 +146,7 @@ class T5Settings:
 
 @dataclass(frozen=True)
 class MusicgenSettings:
-    """How MusicGen is loaded and asked, when it is the composer."""
+    """How MusicGen is loaded and asked, when it is the composer, by transformers or by audiocraft."""
 
     model: str = "facebook/musicgen-small"
     """Directory or hub name: small, medium, large, their stereo versions, or one of your own."""
@@ -166,6 +166,14 @@ class MusicgenSettings:
     """Windows of concurrent jobs that are made together."""
     wait_s: Annotated[float, Field(ge=0.0)] = 0.05
     """How long the first window of a batch waits for company."""
+
+
+@dataclass(frozen=True)
+class AudiocraftSettings:
+    """Where audiocraft's environment is; how it composes stands in `MusicgenSettings`."""
+
+    environment: str = ""
+    """Folder that `tunetale setup audiocraft` makes; empty: beside the environment in which this program runs."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +208,7 @@ class EngineSettings:
     moderation: ModerationSettings = field(default_factory=ModerationSettings)
     t5: T5Settings = field(default_factory=T5Settings)
     musicgen: MusicgenSettings = field(default_factory=MusicgenSettings)
+    audiocraft: AudiocraftSettings = field(default_factory=AudiocraftSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
 
     @property

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,15 +19,13 @@ from functools import partial
 
 from engine.errors import Cancelled, Crashed, Transient, TuneTaleError, UserError, incident_id
 from engine.jobs import Lease
+from engine.music.audiocraft.environment import worker_command
 from engine.pipe import BadFrame, Cancel, Done, Failed, FromWorker, Run, Stop, Working
 from engine.process import LAST_WORDS_S, WorkerProcess
 from engine.queue import Queue
 from engine.settings import EngineSettings
 
 log = logging.getLogger(__name__)
-
-COMMAND = (sys.executable, "-P", "-m", "engine.worker")
-"""A fresh interpreter, since a device cannot be used after a fork; -P: nothing is imported from the current folder."""
 
 LONGEST_TICK_S = 1.0
 """A cancelled job and one past its deadline are noticed after so long at the latest."""
@@ -89,17 +86,18 @@ class _Held:
 class Supervisor:
     """`workers` processes made by `command`, each doing up to `settings.worker.slots` of the queue's jobs at a time.
 
-    Use it from the main thread, whose end is the workers' end.
+    Without a `command` it is what the settings want; `UserError` when that is not installed. Use it from
+    the main thread, whose end is the workers' end.
     """
 
     def __init__(
-        self, queue: Queue, settings: EngineSettings, *, command: Sequence[str] = COMMAND, workers: int = 1
+        self, queue: Queue, settings: EngineSettings, *, command: Sequence[str] | None = None, workers: int = 1
     ) -> None:
         self.models: dict[str, str] = {}
         """Names of the loaded models by stage, after `start`."""
         self._queue = queue
         self._settings = settings
-        self._command = tuple(command)
+        self._command = tuple(command or worker_command(settings))
         self._tick_s = min(LONGEST_TICK_S, settings.worker.lease_s / TICKS_PER_LEASE)
         self._workers = [_Worker() for _ in range(workers)]
         self._held: dict[str, _Held] = {}

@@ -88,6 +88,11 @@ def parser() -> argparse.ArgumentParser:
     shown = deeds.add_parser("list", parents=[common], help="what is locked, and whether it is here")
     shown.add_argument("--check", action="store_true", help="read every file and compare its hash")
 
+    setup = commands.add_parser("setup", parents=[common], help="install what is optional")
+    setup.add_argument("what", choices=["audiocraft"], metavar="audiocraft", help="MusicGen through Meta's own library")
+    setup.add_argument("--torch-index", default="", metavar="URL", help="package index for torch (CPU or CUDA builds)")
+    setup.add_argument("--index", default="", metavar="URL", help="package index for everything else")
+
     for name, described, what in (
         ("backup", "copy the store and its files into one archive, also beside a running bot", "the archive to write"),
         ("restore", "put a backup in the place of the store", "an archive that `tunetale backup` wrote"),

@@ -26,7 +26,16 @@ from bot.console.sources import Place
 from bot.wishes import compose_request, story_request
 from engine.errors import TuneTaleError
 from engine.jobs import VERSION, FileSource
-from engine.settings import EngineSettings, LlamaSettings, MusicgenSettings, StageSettings, T5Settings
+from engine.music.audiocraft.environment import environment_folder, is_ready
+from engine.settings import (
+    AudiocraftSettings,
+    EngineSettings,
+    LlamaSettings,
+    ModelSettings,
+    MusicgenSettings,
+    StageSettings,
+    T5Settings,
+)
 
 PACKAGES = ("torch", "transformers", "openai", "librosa", "av", "tinysoundfont", "pretty_midi", "yt-dlp", "aiosqlite")
 MIN_FREE_BYTES = 1_000_000_000
@@ -64,6 +73,7 @@ def findings(config: Config, *, run_jobs: bool, deep: bool = False) -> Iterator[
     store = Path(config.store.path).absolute().parent
     yield _space(store)
     yield _licences()
+    yield _audiocraft(config.engine)
     with tempfile.TemporaryDirectory(prefix="tunetale-doctor-") as folder:
         recording = Path(folder) / "sample.wav"
         write_sample(recording)
@@ -78,6 +88,9 @@ def findings(config: Config, *, run_jobs: bool, deep: bool = False) -> Iterator[
                 "story to music, by a tiny T5 and a tiny MusicGen": music,
             }
             yield from _jobs(wishes, tiny_settings(models))
+            if is_ready(environment_folder(config.engine)):
+                wish = {"story to music, by a tiny audiocraft": music}
+                yield from _jobs(wish, tiny_audiocraft_settings(models, config.engine.audiocraft))
 
 
 def _package(name: str) -> Finding:
@@ -100,9 +113,23 @@ def _space(folder: Path) -> Finding:
 def _licences() -> Finding:
     text = (
         "the shipped emotion weights are for research and non-commercial use (engine/assets/LICENSE); so are Meta's "
-        'weights of MusicGen (CC-BY-NC 4.0), which only the composer "musicgen" uses'
+        'weights of MusicGen (CC-BY-NC 4.0), which only the composers "musicgen" and "audiocraft" use'
     )
     return Finding(True, text)
+
+
+def _audiocraft(settings: EngineSettings) -> Finding:
+    """Say whether audiocraft can be used; it is wrong only where it was chosen."""
+    folder = environment_folder(settings)
+    if is_ready(folder):
+        return Finding(True, f"audiocraft has its environment in {folder}")
+    wanted = settings.stages.backend("composer") == "audiocraft"
+    return Finding(
+        not wanted,
+        "audiocraft has no environment (`tunetale setup audiocraft` builds it); optional"
+        if not wanted
+        else f"audiocraft is the composer, but has no environment in {folder}; run `tunetale setup audiocraft`",
+    )
 
 
 def tiny_settings(models: Path) -> EngineSettings:
@@ -112,6 +139,17 @@ def tiny_settings(models: Path) -> EngineSettings:
         llama=LlamaSettings(model=str(models / "llama"), device="cpu", batching="continuous"),
         t5=T5Settings(model=str(models / "t5"), device="cpu"),
         musicgen=MusicgenSettings(model=str(models / "musicgen"), device="cpu"),
+    )
+
+
+def tiny_audiocraft_settings(models: Path, audiocraft: AudiocraftSettings) -> EngineSettings:
+    """Return settings for the tiny MusicGen in audiocraft's form, in the environment that is configured."""
+    folder = models / "audiocraft"
+    return EngineSettings(
+        stages=StageSettings(composer="audiocraft"),
+        models=ModelSettings(lock=str(folder / "models.lock")),
+        musicgen=MusicgenSettings(model=str(folder / "audiocraft"), device="cpu"),
+        audiocraft=audiocraft,
     )
 
 

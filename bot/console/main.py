@@ -16,6 +16,7 @@ from bot.console.ask import Wish, ask
 from bot.console.backup import backup_command, restore_command
 from bot.console.doctor import examine
 from bot.console.run import run_command
+from bot.console.setup import setup_command
 from bot.console.show import answer_json, error_json, show, show_hops, write_csv
 from bot.console.sources import Place, check_file, check_writable, expand, places, stem_of
 from bot.console.stats import stats_command
@@ -56,6 +57,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return run_command(arguments, config)
         case "stats":
             return stats_command(arguments, config, screen_out(), screen_language())
+        case "setup":
+            return setup_command(arguments, config, screen_out(), screen_language())
         case "backup":
             return backup_command(arguments, config, screen_out(), screen_language())
         case "restore":

@@ -25,8 +25,13 @@ def models_command(arguments: argparse.Namespace, config: Config, screen: Screen
     lock = Path(config.engine.models.lock)
     if arguments.deed == "list":
         return _list(lock, screen, language, hashes=arguments.check)
-    names = tuple(arguments.names) or config.engine.hub_models
-    if not names:
+    stages, model = config.engine.stages, config.engine.musicgen.model
+    named = tuple(arguments.names)
+    for_audiocraft = named if arguments.audiocraft else ()
+    names = () if arguments.audiocraft else named or config.engine.hub_models
+    if not named and stages.backend("composer") == "audiocraft" and not Path(model).is_dir():
+        for_audiocraft = (model,)
+    if not names and not for_audiocraft:
         raise UserError(
             "The settings use no model of the hub; name one, or choose a backend in [engine.stages].", code="usage"
         )
@@ -39,11 +44,9 @@ def models_command(arguments: argparse.Namespace, config: Config, screen: Screen
         if name.startswith(META_MUSICGEN):
             screen.print(say(language, "models.musicgen_licence"), markup=False, soft_wrap=True)
 
-    if arguments.audiocraft:
-        for name in names:
-            hub.fetch_audiocraft(name, lock, tell, update=arguments.update)
-    else:
-        hub.fetch(names, lock, tell, revision=arguments.revision, update=arguments.update)
+    hub.fetch(names, lock, tell, revision=arguments.revision, update=arguments.update)
+    for name in for_audiocraft:
+        hub.fetch_audiocraft(name, lock, tell, update=arguments.update)
     screen.print(say(language, "models.locked", lock=str(lock)), markup=False, soft_wrap=True)
     return 0
 

@@ -32,6 +32,10 @@ def load_composer(settings: EngineSettings, steering: Path = ASSETS / "music_ste
         from engine.music.musicgen import load_musicgen
 
         return load_musicgen(settings.musicgen, Path(settings.models.lock))
+    if stages.backend("composer") == "audiocraft":
+        from engine.music.audiocraft.generator import load_audiocraft  # only in the environment of its own
+
+        return load_audiocraft(settings.musicgen, Path(settings.models.lock))
     composer = EmbeddedComposer(Path(stages.soundfont) if stages.soundfont else None)
     if stages.sketches == 1:
         return composer

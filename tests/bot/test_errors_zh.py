@@ -16,13 +16,15 @@ ERRORS = ("UserError", "Transient", "Crashed", "TuneTaleError", "Cancelled", "Go
 ELSEWHERE = (
     "engine/training", "engine/evaluation", "engine/dispatch.py", "engine/backup.py", "bot/console", "bot/config.py",
     "bot/running.py", "bot/health.py", "engine/hub.py",
+    "engine/music/audiocraft/environment.py",
 )  # fmt: skip
 """Where errors meet the owner at a terminal, never a person in a chat."""
 AT_START = {
-    "bad_config", "bad_encoder", "bad_lock", "bad_material", "bad_store", "bad_table", "bad_token", "damaged_lexicon",
+    "bad_config", "bad_dtype", "bad_encoder",
+    "bad_lock", "bad_material", "bad_store", "bad_table", "bad_token", "damaged_lexicon",
     "damaged_weights", "model_changed", "model_incomplete",
-    "no_chat_template", "no_continuous_batching", "no_encoder", "no_model",
-    "no_telegram", "no_worker", "unknown_backend", "unwritable_lock",
+    "no_chat_template", "no_continuous_batching", "no_device", "no_encoder", "no_model",
+    "no_telegram", "no_worker", "unknown_backend", "unlocked_pickle", "unwritable_lock",
     "soundfont_damaged", "soundfont_incomplete", "soundfont_missing",
     "weights_damaged", "weights_missing", "weights_version", "wrong_encoder", "wrong_version",
 }  # fmt: skip

@@ -30,7 +30,7 @@ from engine.policy import Policy
 from engine.queue import Queue
 from engine.service import files_folder
 from engine.settings import EngineSettings, WorkerSettings
-from engine.supervisor import COMMAND, Supervisor
+from engine.supervisor import Supervisor
 from tests.chaos.line import ask
 
 LEASE_S = 2.0
@@ -99,7 +99,7 @@ async def main(store_path: Path, address: str, kind: str) -> None:
     real = kind == "real"
     lease_s = REAL_LEASE_S if real else LEASE_S
     settings = EngineSettings(worker=WorkerSettings(slots=2, lease_s=lease_s, start_timeout_s=PATIENCE_S))
-    command = COMMAND if real else (sys.executable, "-m", "tests.chaos.light_worker", address)
+    command = None if real else (sys.executable, "-m", "tests.chaos.light_worker", address)
     folder = files_folder(store_path)
     folder.mkdir(exist_ok=True)
     async with await Store.open(store_path) as store:
