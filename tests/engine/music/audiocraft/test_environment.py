@@ -6,18 +6,22 @@ import asyncio
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from bot.config import Config
-from bot.console.doctor import findings
+from bot.console.ask import Wish, ask
+from bot.console.doctor import tiny_audiocraft_settings
+from bot.console.sources import Place
+from bot.wishes import compose_request
 from engine.errors import UserError
+from engine.jobs import ComposeResult
 from engine.music.audiocraft import environment
 from engine.music.audiocraft.environment import build, environment_folder, is_ready, python_in, worker_command
 from engine.service import running
 from engine.settings import AudiocraftSettings, EngineSettings, StageSettings
+from engine.tiny.audiocraft import save_tiny_audiocraft
 
 ROOT = Path(__file__).parents[4]
 OURS = environment_folder(EngineSettings())
@@ -134,12 +138,11 @@ def test_the_marked_tests_pass_in_the_environment() -> None:
 @wants_environment
 async def test_a_job_goes_through_it(tmp_path: Path) -> None:
     """Main process here, queue, supervisor, pipe; the worker there: story in, music out."""
-    models = save_tiny_audiocraft(tmp_path / "models")
+    save_tiny_audiocraft(tmp_path / "audiocraft")
     settings = tiny_audiocraft_settings(tmp_path, AudiocraftSettings(environment=str(OURS)))
     request = compose_request("The sea was calm. We sang.", settings.text, seconds=10)
     place = Place(tmp_path / "out", None)
-    (answer, *_), = await ask([Wish(request, "music", place)], settings, None, Console(quiet=True), "en")
+    ((answer, *_),) = await ask([Wish(request, "music", place)], settings, None, Console(quiet=True), "en")
     assert isinstance(answer.result, ComposeResult), answer.error_message
     assert answer.result.models["composer"] == "MusicGen by audiocraft (audiocraft)"
     assert (tmp_path / "out" / "music.ogg").stat().st_size > 5_000
-    assert models.name == "models"
