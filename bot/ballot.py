@@ -25,7 +25,7 @@ from engine.jobs import Language
 
 RESERVED_S = 1_800.0
 """A deal that nobody answers within half an hour is given to others."""
-CONSENT_VERSION = 1
+CONSENT_VERSION = consent.WORDS_VERSION
 """Of the words in the catalogue's section [consent]; changed words ask again."""
 _MINUTE_S = 60.0
 

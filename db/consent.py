@@ -9,6 +9,9 @@ from db.votes import Connection, Tally
 Kind = Literal["story", "compose"]
 """What is made in several ways: stories by how many candidates are written, music by how many sketches are heard."""
 
+WORDS_VERSION = 1
+"""Of the words that are agreed to (catalogues, section [consent]): who agreed to older ones has not agreed to these."""
+
 GIVE = (
     "INSERT INTO consent (person_id, version, given) VALUES (?, ?, ?)"
     " ON CONFLICT (person_id) DO UPDATE SET version = excluded.version, given = excluded.given"

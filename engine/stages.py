@@ -49,7 +49,7 @@ def load_stages(settings: EngineSettings) -> Stages:
         music_emotion=MusicEmotion.load(),
         text_emotion=text_emotion,
         storyteller=load_storyteller(settings, text_emotion),
-        describer=load_describer(settings),
+        describer=load_describer(settings, lambda texts: text_emotion.score(texts).values),
         composer=load_composer(settings),
         words=Words.load(),
         calibration=Calibration.load(),

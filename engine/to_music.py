@@ -51,7 +51,7 @@ def to_music(
         beats = beats_of_sentences(values, lengths, request.seconds, stages.words, stages.calibration)
     report("describe", 0.0)
     with watch("describe"):
-        description = stages.describer.describe(beats, request.text, seed)
+        description = stages.describer.describe(beats, request.text, seed, report)
     report("compose", 0.0)
     with watch("compose"):
         music = stages.composer.compose(Brief(description, beats, request.seconds, seed, request.sketches), report)

@@ -28,11 +28,16 @@ AUDIO = frozenset((".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"))
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of music by its name, its beats on the music's scale, and what else was heard (None: nothing)."""
+    """A piece of music by its name, its beats on the music's scale, and what else was heard (None: nothing).
+
+    `curve` and `sha256`, of the audio, are there where it was heard.
+    """
 
     name: str
     beats: tuple[Beat, ...]
     setting: Setting | None
+    curve: EmotionCurve | None = None
+    sha256: str = ""
 
 
 def prompt_for(piece: Piece, calibration: Calibration, language: Language, words: int, seed: int) -> Prompt:
@@ -92,18 +97,42 @@ def read_curves(path: Path, calibration: Calibration) -> list[Piece]:
     return pieces
 
 
-def hear_folder(folder: Path, calibration: Calibration, settings: EngineSettings) -> Iterator[Piece]:
-    """Listen to every audio file in a folder, by name; raises `UserError`, also when there is none."""
-    from engine.emotion.music import MusicEmotion
-    from engine.emotion.words import Words
-    from engine.media.decode import decode
-
+def audio_files(folder: Path) -> list[Path]:
+    """Return a folder's audio files by name; raises `UserError` when there is none."""
     files = sorted(path for path in folder.glob("*") if path.suffix.lower() in AUDIO)
     if not files:
         raise UserError(f"There is no audio file in {folder}.", code="no_audio")
-    model, words = MusicEmotion.load(), Words.load()
-    for path in files:
+    return files
+
+
+def hear_folder(folder: Path, calibration: Calibration, settings: EngineSettings) -> Iterator[Piece]:
+    """Listen to every audio file in a folder, by name; raises `UserError`, also when there is none."""
+    files = audio_files(folder)
+    listener = Listener(calibration, settings)
+    yield from map(listener.hear, files)
+
+
+class Listener:
+    """Hears pieces with TuneTale's music model."""
+
+    def __init__(self, calibration: Calibration, settings: EngineSettings) -> None:
+        from engine.emotion.music import MusicEmotion
+        from engine.emotion.words import Words
+
+        self._model, self._words = MusicEmotion.load(), Words.load()
+        self._calibration, self._settings = calibration, settings
+
+    @property
+    def name(self) -> str:
+        """Name of the music model."""
+        return self._model.name
+
+    def hear(self, path: Path) -> Piece:
+        """Listen to an audio file; raises `UserError` where it is none."""
+        from engine.media.decode import decode
+
         with tempfile.TemporaryDirectory() as scratch:
-            recording = decode(path, path.name, settings.media, Path(scratch), silent)
-            heard = model.listen(recording.samples)
-        yield Piece(path.name, find_beats(heard.curve, words, calibration), heard.setting)
+            recording = decode(path, path.name, self._settings.media, Path(scratch), silent)
+        heard = self._model.listen(recording.samples)
+        beats = find_beats(heard.curve, self._words, self._calibration)
+        return Piece(path.name, beats, heard.setting, heard.curve, recording.sha256)

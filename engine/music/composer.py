@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.emotion.curve import Beat
 from engine.errors import UserError
-from engine.report import Report
+from engine.report import Report, silent
 
 SECONDS = (10.0, 600.0)
 """Shortest and longest music."""
@@ -68,8 +68,8 @@ class Describer(Protocol):
         """Name of backend and model, as shown to people."""
         ...
 
-    def describe(self, beats: tuple[Beat, ...], text: str, seed: int) -> str:
-        """Return one or two English sentences. Same input, same sentences."""
+    def describe(self, beats: tuple[Beat, ...], text: str, seed: int, report: Report = silent) -> str:
+        """Return one or two English sentences. Same input, same sentences. Raises whatever `report` raises (cancel)."""
         ...
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.emotion.music import ASSETS, MusicEmotion
 from engine.music.composer import Composer, Describer
@@ -11,14 +15,19 @@ from engine.music.embedded import EmbeddedComposer
 from engine.music.steering import SteeredComposer
 from engine.settings import EngineSettings
 
+Scorer = Callable[[Sequence[str]], NDArray[np.float32]]
 
-def load_describer(settings: EngineSettings) -> Describer:
-    """Return the describer, ready to describe. Raises `UserError` with one sentence when it cannot load."""
+
+def load_describer(settings: EngineSettings, scorer: Scorer | None = None) -> Describer:
+    """Return the describer, ready to describe. Raises `UserError` with one sentence when it cannot load.
+
+    A `scorer` (texts → valence, arousal [n, 2 or more]) lets a T5 choose among what it writes.
+    """
     if settings.stages.backend("describer") == "rules":
         return RulesDescriber()
     from engine.music.t5 import T5Describer  # transformers' model classes take a second to import
 
-    return T5Describer.load(settings.t5, Path(settings.models.lock))
+    return T5Describer.load(settings.t5, Path(settings.models.lock), scorer)
 
 
 def load_composer(settings: EngineSettings, steering: Path = ASSETS / "music_steer") -> Composer:

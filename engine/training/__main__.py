@@ -17,6 +17,7 @@ TRAINERS = {
     "fragments": "engine.training.fragments",
     "gibberish": "engine.training.gibberish",
     "music-emotion": "engine.training.music_emotion",
+    "pairs": "engine.training.pairs",
     "story-bank": "engine.training.story_bank",
     "text-emotion": "engine.training.text_emotion",
 }

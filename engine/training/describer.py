@@ -2,14 +2,15 @@
 
     tunetale train describer --data DIR --out DIR [--method 1|2] [--model NAME_OR_DIR] [--epochs N] [--seed N]
 
-Writes model, tokenizer, `history.json` and the learning curve (the paper's figure 14) to the output folder.
+Writes model, tokenizer, `history.json` and the learning curve (the paper's figure 14) to the output folder, after every
+epoch the best so far by its loss on watched tales; the evaluation's tales take no part.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,21 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from engine.dispatch import OneSentenceParser
+from engine.emotion.calibration import Scale
 from engine.emotion.text import TextEmotion
 from engine.evaluation.learning_curve import draw_learning_curve
 from engine.lockfile import DEFAULT_LOCK, model_folder
-from engine.music.t5 import MAX_NEW_TOKENS, source_text
+from engine.music.t5 import source_text, write_captions_scale
 from engine.pretrained import load_beside, load_model
+from engine.training.captions import read_captions
 from engine.training.describer_data import (
-    EmotionWords,
     Pair,
+    Reader,
+    Scorer,
     match_by_emotion,
     placing_writer,
-    read_captions,
+    read_sections,
+    scorer_of,
     split_by_group,
     stories_from_descriptions,
 )
@@ -43,7 +48,9 @@ from engine.training.steps import Schedule, Steps, batches
 from engine.training.story_bank import read_tales
 
 HELD_OUT = 0.1
-"""Share of tales, or of captions with method 1, that the learning curve and the evaluation are measured on."""
+"""Share of tales, or of captions with method 1, that the evaluation is made on."""
+WATCHED = 0.1
+"""Share of the others on which the learning curve is measured and the best epoch chosen."""
 _SPECIAL = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
 """As T5's, in the order of their ids."""
 _IGNORED = -100
@@ -52,40 +59,51 @@ _IGNORED = -100
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; the sizes are those of the model from scratch, about 3 M parameters."""
+    """How to train; the sizes are those of the model from scratch, 1.3 M parameters."""
 
     seed: int = 1
-    epochs: int = 6
-    batch: int = 16
-    rate: float = 1e-3
+    epochs: int = 8
+    batch: int = 32
+    rate: float = 1.5e-3
     """For a T5 from scratch; one that was trained before is tuned at a fifth of it."""
-    vocabulary: int = 4_000
-    width: int = 192
-    layers: int = 3
+    vocabulary: int = 3_000
+    width: int = 128
+    layers: int = 2
     heads: int = 4
-    source_tokens: int = 160
-    stories_each: int = 2
-    """Stories for one caption in method 1."""
-    pairs: int = 4_000
-    """At most so many pairs are used."""
+    dropout: float = 0.1
+    source_tokens: int = 64
+    """So much of emotion words and story is read, in training and afterwards."""
+    target_tokens: int = 64
+    each: int = 2
+    """Method 1: stories for one caption; method 2: captions for one story."""
+    stories: int = 3_400
+    """At most so many different stories are used."""
 
     @property
     def schedule(self) -> Schedule:
         """How the weights move."""
-        return Schedule(self.rate, self.rate, weight_decay=0.01, warm_up=0.05, averaging=0.99)
+        return Schedule(self.rate, self.rate, weight_decay=0.05, warm_up=0.05, averaging=0.995)
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A describer, and its mean loss a token on (training, held-out) pairs after each epoch."""
+    """A describer, and its mean loss a token on (training, watched) pairs after each epoch."""
 
     model: Any
     tokenizer: Any
     history: tuple[tuple[float, float], ...]
 
+    @property
+    def is_best(self) -> bool:
+        """Whether no earlier epoch was better on the watched pairs."""
+        return self.history[-1][1] <= min(watched for _, watched in self.history)
 
-def train_tokenizer(texts: Sequence[str], size: int) -> Any:
-    """Return a unigram tokenizer (Kudo 2018, as T5's) of at most `size` pieces, trained on the texts."""
+
+def train_tokenizer(texts: Sequence[str], size: int, most: int = Recipe.source_tokens) -> Any:
+    """Return a unigram tokenizer (Kudo 2018, as T5's) of at most `size` pieces, trained on the texts.
+
+    `most` tokens of a source are read.
+    """
     pieces = Tokenizer(Unigram())
     pieces.normalizer = normalizers.NFKC()
     pieces.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -101,7 +119,7 @@ def train_tokenizer(texts: Sequence[str], size: int) -> Any:
     )
     pieces.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     fast: Any = PreTrainedTokenizerFast
-    return fast(tokenizer_object=pieces, model_max_length=512, **_SPECIAL)
+    return fast(tokenizer_object=pieces, model_max_length=most, **_SPECIAL)
 
 
 def small_t5(tokenizer: Any, recipe: Recipe) -> Any:
@@ -114,6 +132,7 @@ def small_t5(tokenizer: Any, recipe: Recipe) -> Any:
         d_ff=4 * recipe.width,
         num_layers=recipe.layers,
         num_heads=recipe.heads,
+        dropout_rate=recipe.dropout,
     )
     config.decoder_start_token_id = config.pad_token_id
     model = T5ForConditionalGeneration(config)
@@ -125,44 +144,47 @@ def train(
     model: Any,
     tokenizer: Any,
     pairs: Sequence[Pair],
-    held: Sequence[Pair],
-    words: EmotionWords,
+    watched: Sequence[Pair],
     recipe: Recipe,
+    after: Callable[[Trained], None],
     say: Callable[[str], None] = print,
-) -> Trained:
-    """Train on `pairs` and measure on `held` after each epoch. Same input and seed, same weights on one machine."""
+) -> None:
+    """Train on `pairs`; after each epoch `after` gets the model with its mean weights, measured on `watched`.
+
+    Same input and seed, same weights on one machine.
+    """
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    known, unseen = _Texts(tokenizer, pairs, words, recipe), _Texts(tokenizer, held, words, recipe)
+    known, unseen = _Texts(tokenizer, pairs, recipe), _Texts(tokenizer, watched, recipe)
     rows = np.arange(len(pairs), dtype=np.intp)
     total = recipe.epochs * -(-len(pairs) // recipe.batch)
     steps = Steps(model.named_parameters(), recipe.schedule, total)
-    history = []
+    history: list[tuple[float, float]] = []
     for epoch in range(recipe.epochs):
         started = time.monotonic()
         model.train()
         loss = steps.run(lambda chosen: known.loss(model, chosen), batches(rows, known.lengths, recipe.batch, rng))
         model.eval()
-        with steps.averaged(), torch.inference_mode():
-            parts = np.array_split(np.arange(len(held), dtype=np.intp), -(-len(held) // recipe.batch))
-            held_loss = float(np.mean([float(unseen.loss(model, part)) for part in parts]))
-        history.append((loss, held_loss))
+        with steps.averaged():
+            with torch.inference_mode():
+                parts = np.array_split(np.arange(len(watched), dtype=np.intp), -(-len(watched) // recipe.batch))
+                watched_loss = float(np.mean([float(unseen.loss(model, part)) for part in parts]))
+            history.append((loss, watched_loss))
+            after(Trained(model, tokenizer, tuple(history)))
         say(
-            f"epoch {epoch + 1}/{recipe.epochs}: loss {loss:.3f}, held out {held_loss:.3f}, "
+            f"epoch {epoch + 1}/{recipe.epochs}: loss {loss:.3f}, watched {watched_loss:.3f}, "
             f"{time.monotonic() - started:.0f} s"
         )
-    steps.finish()
-    return Trained(model.eval(), tokenizer, tuple(history))
 
 
 class _Texts:
     """Pairs as token ids."""
 
-    def __init__(self, tokenizer: Any, pairs: Sequence[Pair], words: EmotionWords, recipe: Recipe) -> None:
-        sources = [source_text(words(pair.story), pair.story) for pair in pairs]
+    def __init__(self, tokenizer: Any, pairs: Sequence[Pair], recipe: Recipe) -> None:
+        sources = [source_text(pair.story.words, pair.story.text) for pair in pairs]
         self._sources = tokenizer(sources, truncation=True, max_length=recipe.source_tokens)["input_ids"]
         targets = [pair.description for pair in pairs]
-        self._targets = tokenizer(targets, truncation=True, max_length=MAX_NEW_TOKENS)["input_ids"]
+        self._targets = tokenizer(targets, truncation=True, max_length=recipe.target_tokens)["input_ids"]
         self._pad = int(tokenizer.pad_token_id)
         self.lengths = np.array([len(ids) for ids in self._sources], dtype=np.intp)
 
@@ -170,7 +192,8 @@ class _Texts:
         """Return the mean cross-entropy a token."""
         source = _padded([self._sources[row] for row in rows], self._pad)
         labels = _padded([self._targets[row] for row in rows], _IGNORED)
-        loss: Tensor = model(input_ids=source, attention_mask=(source != self._pad).long(), labels=labels).loss
+        with torch.autocast(source.device.type, torch.bfloat16):
+            loss: Tensor = model(input_ids=source, attention_mask=(source != self._pad).long(), labels=labels).loss
         return loss
 
 
@@ -178,20 +201,17 @@ def _padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=value)
 
 
-def make_pairs(data: Path, method: int, text_model: TextEmotion, recipe: Recipe) -> list[Pair]:
+def make_pairs(data: Path, method: int, scorer: Scorer, recipe: Recipe) -> list[Pair]:
     """Return the paper's data set of method 1 or 2 from the folder. Raises `UserError` when something is missing."""
-
-    def scorer(texts: Sequence[str]) -> NDArray[np.float32]:
-        return text_model.score(texts).values
-
-    captions = read_captions(data)
+    captions, reader = read_captions(data), Reader(scorer)
     rng = np.random.default_rng(recipe.seed)
     if method == 1:
-        chosen = sorted(rng.permutation(len(captions))[: recipe.pairs // recipe.stories_each].tolist())
+        chosen = sorted(rng.permutation(len(captions))[: recipe.stories // recipe.each].tolist())
         some = [captions[i] for i in chosen]
-        return stories_from_descriptions(some, scorer, placing_writer(), recipe.stories_each, recipe.seed)
-    pairs = match_by_emotion(read_tales(data), captions, scorer, recipe.seed)
-    return [pairs[i] for i in sorted(rng.permutation(len(pairs))[: recipe.pairs].tolist())]
+        return stories_from_descriptions(some, reader, placing_writer(), recipe.each, recipe.seed)
+    sections = read_sections(read_tales(data), reader)
+    chosen = sorted(rng.permutation(len(sections))[: recipe.stories].tolist())
+    return match_by_emotion([sections[i] for i in chosen], captions, scorer, recipe.each, recipe.seed)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -204,37 +224,54 @@ def main(arguments: Sequence[str]) -> None:
         "--model", default="", help="T5 to tune: directory or hub name; empty: a small one from scratch"
     )
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
-    parser.add_argument("--pairs", type=int, default=Recipe.pairs)
+    parser.add_argument("--stories", type=int, default=Recipe.stories, help="at most so many")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)
     torch.set_num_threads(max(1, given.threads))
     rate = Recipe.rate / 5 if given.model else Recipe.rate
-    recipe = Recipe(seed=given.seed, epochs=given.epochs, pairs=given.pairs, rate=rate)
-    text_model = TextEmotion.load()
-    pairs, held = split_by_group(make_pairs(given.data, given.method, text_model, recipe), HELD_OUT, recipe.seed)
-    print(f"method {given.method}: {len(pairs)} pairs, {len(held)} held out by group")
+    recipe = Recipe(seed=given.seed, epochs=given.epochs, stories=given.stories, rate=rate)
+    scorer = scorer_of(TextEmotion.load())
+    pairs, _ = split_by_group(make_pairs(given.data, given.method, scorer, recipe), HELD_OUT, recipe.seed)
+    pairs, watched = split_by_group(pairs, WATCHED, recipe.seed)
+    print(f"method {given.method}: {len(pairs)} pairs to learn from, {len(watched)} watched", flush=True)
     if given.model:
         folder = model_folder(given.model, DEFAULT_LOCK)
         model = load_model(T5ForConditionalGeneration, folder, "The T5 describer", dtype="float32")
         tokenizer = load_beside(AutoTokenizer, folder, "The T5 describer")
     else:
-        texts = [source_text((), pair.story) for pair in pairs] + [pair.description for pair in pairs]
-        tokenizer = train_tokenizer(texts, recipe.vocabulary)
+        texts = [source_text(pair.story.words, pair.story.text) for pair in pairs[:: recipe.each]]
+        tokenizer = train_tokenizer([*texts, *(pair.description for pair in pairs)], recipe.vocabulary)
         model = small_t5(tokenizer, recipe)
-    trained = train(model, tokenizer, pairs, held, EmotionWords(text_model), recipe)
-    write(trained, given.out, given.method)
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    scale = Scale.of(scorer(sorted({pair.description for pair in pairs}))[:, :2])
+
+    def keep(trained: Trained) -> None:
+        write(trained, given.out, given.method)
+        write_captions_scale(given.out, scale)
+
+    train(model, tokenizer, pairs, watched, recipe, keep, say)
 
 
 def write(trained: Trained, out: Path, method: int) -> None:
-    """Write the model with its history and learning curve."""
+    """Write history and learning curve, and the model, in half precision, if it is the best so far."""
     out.mkdir(parents=True, exist_ok=True)
-    trained.model.save_pretrained(out)
-    trained.tokenizer.save_pretrained(out)
     (out / "history.json").write_text(json.dumps({"method": method, "loss": trained.history}, indent=1))
     draw_learning_curve(
         out / "learning_curve.png",
         f"T5 describer, method {method}",
         "cross-entropy a token",
-        {"training": [a for a, _ in trained.history], "held out": [b for _, b in trained.history]},
+        {"training": [a for a, _ in trained.history], "watched": [b for _, b in trained.history]},
     )
+    if trained.is_best:
+        trained.model.save_pretrained(out, state_dict=_halved(trained.model.state_dict()))
+        trained.tokenizer.save_pretrained(out)
+
+
+def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights in half precision; those that share memory still do, so that they are written once."""
+    halves = {value.data_ptr(): value.detach().half() for value in weights.values()}
+    return {name: halves[value.data_ptr()] for name, value in weights.items()}

@@ -79,6 +79,12 @@ def write_bank(path: Path, values: NDArray[np.float16], offsets: NDArray[np.int3
     os.replace(unfinished, path)
 
 
+def read_values(path: Path = OUT) -> NDArray[np.float32]:
+    """Read what `write_bank` wrote: valence and arousal of every sentence [N, 2] on the text scale."""
+    with np.load(path, allow_pickle=False) as data:
+        return np.asarray(data["values"], dtype=np.float32)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Build the bank from the command line. Raises `UserError` on bad data or weights."""
     parser = OneSentenceParser(prog="python -m engine.training story-bank", description="Build the story bank.")
