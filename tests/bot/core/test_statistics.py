@@ -26,6 +26,7 @@ from engine.errors import Transient, UserError
 from engine.evaluation.votes import COLUMNS
 from engine.jobs import ComposeRequest
 from engine.settings import StageSettings
+from engine.training.taste import consented
 from tests.bot.core.test_ballot import ballot_of, make_pairs
 from tests.fakes.chat import ANNA, BEN, BOSS, CONFIG, GROUP, HOME, MEI, Room, make, room, texts
 
@@ -105,6 +106,9 @@ async def test_only_what_was_agreed_to_is_exported_for_learning(here: Room) -> N
     assert await exported() == []
     await ballot.agree(here.desk, ANNA, GROUP, on=True)
     assert [record.score for record in await exported()] == [(1 + pairs[0]) % 6]
+    # `tunetale train pairs --store` reads the same, beside the running bot.
+    learned_from = await asyncio.to_thread(consented, here.folder.parent / "store.sqlite")
+    assert learned_from == await exported()
 
 
 def test_discords_ids_tell_the_age_of_an_account() -> None:
