@@ -188,8 +188,10 @@ class _Chance(LogitsProcessor):
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         values, places = torch.topk(scores.float(), min(_TOP_K, scores.shape[-1]), dim=-1)
         uniform = torch.rand(values.shape, generator=self._generator).clamp_min(1e-20).to(values.device)
+        noise = -torch.log(-torch.log(uniform))
         noisy: Any = torch.full_like(scores, -torch.inf)
-        return noisy.scatter(-1, places, (values / _TEMPERATURE - torch.log(-torch.log(uniform))).to(scores.dtype))
+        result: torch.FloatTensor = noisy.scatter(-1, places, (values / _TEMPERATURE + noise).to(scores.dtype))
+        return result
 
 
 class _Watch(StoppingCriteria):

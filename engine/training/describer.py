@@ -24,6 +24,7 @@ from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import UnigramTrainer
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers.utils.logging import disable_progress_bar
 
 from engine.dispatch import OneSentenceParser
 from engine.emotion.calibration import Scale
@@ -228,6 +229,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)
+    quiet: Any = disable_progress_bar
+    quiet()
     torch.set_num_threads(max(1, given.threads))
     rate = Recipe.rate / 5 if given.model else Recipe.rate
     recipe = Recipe(seed=given.seed, epochs=given.epochs, stories=given.stories, rate=rate)

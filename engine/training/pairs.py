@@ -156,7 +156,7 @@ def main(arguments: Sequence[str]) -> int:
     if asked.curves is not None:
         pieces, listener = read_curve_table(asked.curves), asked.curves.name
         file = PairFile(asked.out, run)
-        heard = ((piece.name, piece) for piece in pieces)
+        heard: Iterator[tuple[str, Piece]] = ((piece.name, piece) for piece in pieces)
         count = len(pieces)
     else:
         files, ears = audio_files(asked.audio), Listener(Calibration.load(), settings)

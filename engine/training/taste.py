@@ -78,7 +78,7 @@ def learn(records: Iterable[AnswerRecord], by: str) -> Taste:
     counts = np.array([len(scores[pair]) for pair in order], dtype=np.float64)
     sums = np.array([sum(scores[pair]) for pair in order], dtype=np.float64)
     level = float(sums.sum() / counts.sum())
-    ratings = (sums + TYPICAL_VOTES * level) / (counts + TYPICAL_VOTES)
+    ratings: Values = (sums + TYPICAL_VOTES * level) / (counts + TYPICAL_VOTES)
     numbers = np.array([_numbers(fits[pair]) for pair in order])
     mean, spread = numbers.mean(axis=0), numbers.std(axis=0)
     scale: Values = np.where(spread > 1e-9, spread, 1.0)
@@ -120,7 +120,7 @@ def _numbers(fit: Alignment | AnswerRecord) -> Values:
 
 
 def _slopes(rows: Values, ratings: Values, counts: Values) -> Values:
-    weighted = rows * counts[:, None]
+    weighted: Values = rows * counts[:, None]
     found: Values = np.linalg.solve(weighted.T @ rows + RIDGE * np.eye(rows.shape[1]), weighted.T @ ratings)
     return found
 
