@@ -121,8 +121,8 @@ def _numbers(fit: Alignment | AnswerRecord) -> Values:
 
 def _slopes(rows: Values, ratings: Values, counts: Values) -> Values:
     weighted: Values = rows * counts[:, None]
-    found: Values = np.linalg.solve(weighted.T @ rows + RIDGE * np.eye(rows.shape[1]), weighted.T @ ratings)
-    return found
+    shrunk = weighted.T @ rows + RIDGE * np.eye(rows.shape[1])
+    return np.asarray(np.linalg.solve(shrunk, weighted.T @ ratings), dtype=np.float64)
 
 
 def _foretold(rows: Values, ratings: Values, counts: Values) -> float:
