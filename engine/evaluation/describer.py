@@ -205,7 +205,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.model:
         settings = T5Settings(model=given.model)
         columns["T5, beams"] = describe_all(T5Describer.load(settings), stories, reader, given.seed)
-        columns["T5, chosen"] = describe_all(T5Describer.load(settings, scorer), stories, reader, given.seed)
+        columns["T5, chosen"] = describe_all(T5Describer.load(settings, scorer=scorer), stories, reader, given.seed)
     wanted = judge.stories(stories)
     found = {
         name: measure(stories, wanted, texts, judge.descriptions(texts), given.seed) for name, texts in columns.items()

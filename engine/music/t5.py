@@ -44,7 +44,7 @@ MAX_NEW_TOKENS = 96
 """A caption of two sentences is half as long."""
 MAX_SOURCE_TOKENS = 512
 """So much T5 was trained on; a tokenizer may say that it is less."""
-SAMPLES = 12
+SAMPLES = 8
 """Descriptions that are written where the best can be told."""
 CAPTIONS_FILE = "captions.json"
 """Beside the weights: mean and SD of captions on the text model's scale."""

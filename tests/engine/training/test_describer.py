@@ -211,7 +211,7 @@ def test_of_several_the_nearest_is_taken(model: Path, tmp_path: Path) -> None:
         asked.append(list(texts))
         return scorer(texts)
 
-    t5 = T5Describer.load(T5Settings(model=str(folder)), counted)
+    t5 = T5Describer.load(T5Settings(model=str(folder)), scorer=counted)
     for beats, sign in ((SAD_BEATS, -1), (GLAD_BEATS, 1)):
         description = t5.describe(beats, "A day.", 1)
         best = max(sign * float(scorer([text])[0, :2].sum()) for text in asked[-1])
@@ -223,7 +223,7 @@ def test_of_several_the_nearest_is_taken(model: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_scale_or_a_scorer_there_is_nothing_to_choose_by(model: Path) -> None:
-    assert T5Describer.load(T5Settings(model=str(model)), scorer)._chooser is None
+    assert T5Describer.load(T5Settings(model=str(model)), scorer=scorer)._chooser is None
 
 
 @pytest.mark.parametrize("content", ["{}", "no json", '{"mean": [0, 0], "sd": [0, 1]}', '{"mean": [0], "sd": [1, 1]}'])
@@ -231,7 +231,7 @@ def test_a_damaged_scale(model: Path, tmp_path: Path, content: str) -> None:
     folder = shutil.copytree(model, tmp_path / "damaged")
     (folder / "captions.json").write_text(content)
     with pytest.raises(UserError, match=r"The T5 describer cannot be loaded.*captions\.json is damaged"):
-        T5Describer.load(T5Settings(model=str(folder)), scorer)
+        T5Describer.load(T5Settings(model=str(folder)), scorer=scorer)
 
 
 @pytest.mark.parametrize("chooses", [False, True])
@@ -239,7 +239,7 @@ def test_it_tells_how_far_it_is_and_can_be_cancelled(model: Path, tmp_path: Path
     folder = shutil.copytree(model, tmp_path / "watched")
     if chooses:
         write_captions_scale(folder, Scale((0.0, 0.0), (0.5, 0.5)))
-    t5 = T5Describer.load(T5Settings(model=str(folder)), scorer)
+    t5 = T5Describer.load(T5Settings(model=str(folder)), scorer=scorer)
     heard: list[tuple[str, float]] = []
 
     def stop_at_three(stage: str, fraction: float) -> None:
