@@ -39,6 +39,8 @@ DRAWS = 2_000
 """Bootstraps over tales."""
 REFERENCES = 300
 """True captions that give the scale of descriptions."""
+WIDTH = 120
+"""Characters that a row of the table needs."""
 _WORD = re.compile(r"[a-z]{4,}")
 
 Values = NDArray[np.float64]
@@ -187,7 +189,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(f"--stories can be 2 or more, not {given.stories}.", code="usage")
     torch.set_num_threads(1)
     own, judge_model = TextEmotion.load(), TextEmotion.load(ASSETS / "text_judge")
-    recipe, scorer, console = Recipe(seed=given.seed), scorer_of(own), Console(highlight=False)
+    recipe, scorer = Recipe(seed=given.seed), scorer_of(own)
+    console = Console(highlight=False, width=max(WIDTH, Console().width))
     pairs, held = split_by_group(make_pairs(given.data, given.method, scorer, recipe), HELD_OUT, given.seed)
     held = held_out(held, given.stories, given.seed)
     stories, truth = [pair.story for pair in held], [pair.description for pair in held]
@@ -232,7 +235,7 @@ def held_out(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
 
 def print_measures(found: Mapping[str, Measures], console: Console) -> None:
     """Print one row for each describer."""
-    heads = ("VA distance (SD)", "r, valence", "r, arousal", "distinct-2", "different", f"betrays (1 of {CHOICES})")
+    heads = ("VA distance", "r, valence", "r, arousal", "distinct-2", "different", f"betrays 1 of {CHOICES}")
     table = Table("describer", *heads)
     for name, one in found.items():
         intervals = map(str, (one.distance, one.valence_r, one.arousal_r))

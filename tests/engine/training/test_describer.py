@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from engine.emotion.calibration import Scale
+from engine.emotion.calibration import Calibration, Scale
 from engine.emotion.curve import Beat
 from engine.emotion.text import TextEmotion
 from engine.errors import Cancelled, UserError
@@ -106,7 +106,7 @@ def test_the_shipped_bank_is_used_only_for_its_own_tales(monkeypatch: pytest.Mon
     ours = scorer([long] * 5)[:, :2] / 5
     monkeypatch.setattr("engine.training.describer_data.read_values", lambda: ours + 0.01)
     (found,) = read_sections([[long]], Reader(scorer))
-    assert found.place == pytest.approx((-0.19, 0.01))
+    assert found.place == pytest.approx((-0.99, 0.01))
     monkeypatch.setattr("engine.training.describer_data.read_values", lambda: ours + 0.5)
     (found,) = read_sections([[long]], Reader(scorer))
     assert found.place == (-1.0, 0.0)
@@ -211,11 +211,12 @@ def test_of_several_the_nearest_is_taken(model: Path, tmp_path: Path) -> None:
         asked.append(list(texts))
         return scorer(texts)
 
-    t5 = T5Describer.load(T5Settings(model=str(folder)), scorer=counted)
+    t5, music = T5Describer.load(T5Settings(model=str(folder)), scorer=counted), Calibration.load().music
     for beats, sign in ((SAD_BEATS, -1), (GLAD_BEATS, 1)):
         description = t5.describe(beats, "A day.", 1)
-        best = max(sign * float(scorer([text])[0, :2].sum()) for text in asked[-1])
-        assert sign * scorer([description])[0, :2].sum() == best
+        wanted = (np.array([sign * 0.3] * 2) - music.mean) / music.sd
+        apart = np.hypot(*(scorer(asked[-1])[:, :2] / 0.5 - wanted).T)
+        assert description == asked[-1][int(apart.argmin())]
         assert description == t5.describe(beats, "A day.", 1)
     assert len({text for texts in asked for text in texts}) > 2  # it writes different ones
     t5.describe(SAD_BEATS, "A day.", 7)
