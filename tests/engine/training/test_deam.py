@@ -145,6 +145,15 @@ def test_every_part_is_scored_beside_its_constant(tables: Path) -> None:
     assert table[("test", "valence")].mae < table[("test", "valence")].constant_mae
 
 
+def test_every_song_is_asked_once_by_a_model_that_has_not_seen_it(tables: Path) -> None:
+    told: list[float] = []
+    (scores,) = deam_songs.cross_validated(deam_songs.read(tables), [1], told.append)
+    assert {axis: s.n for axis, s in scores.items()} == {"valence": 120, "arousal": 120}  # not the ten full songs
+    assert 0.2 < scores["valence"].r2 < 1
+    assert scores["arousal"].mae < scores["arousal"].constant_mae
+    assert told == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "sentence"),
     [
