@@ -88,6 +88,7 @@ class Monkey:
         self.chaos = Chaos()
         self._kind, self._most_open, self._kill_share, self._main_share = kind, open_, kill_share, main_share
         self._lives = 0
+        self._log = store.with_suffix(".log")
         self.town: asyncio.subprocess.Process | None = None
         self._address, self._store, self._kills = address, store, kills
         self._random = random.Random(seed)
@@ -103,14 +104,16 @@ class Monkey:
         async with self._serving():
             while True:
                 self._lives += 1
-                self.town = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "tests.chaos.town", str(self._store), self._address, self._kind,
-                    stderr=asyncio.subprocess.DEVNULL,
-                )  # fmt: skip
+                with self._log.open("ab") as log:
+                    self.town = await asyncio.create_subprocess_exec(
+                        sys.executable, "-m", "tests.chaos.town", str(self._store), self._address, self._kind,
+                        stderr=log,
+                    )  # fmt: skip
                 if await self.town.wait() == 0:
                     return
                 if self.town.returncode != -signal.SIGKILL:
-                    raise AssertionError(f"the town ended with {self.town.returncode}, which nobody asked for")
+                    last = self._log.read_text(errors="replace")[-3_000:]
+                    raise AssertionError(f"the town ended with {self.town.returncode}, which nobody asked for: {last}")
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
