@@ -196,7 +196,7 @@ async def test_p06_fair_across_people_platforms_and_kinds(tmp_path: Path) -> Non
     ("policy", "code", "english", "chinese"),
     [
         (Policy(per_person=2), "quota_person", "2 requests waiting, and 2 is the most for one person", "每人最多 2 個"),
-        (Policy(per_chat=2), "quota_chat", "2 requests waiting, and 2 is the most for one chat", "每個聊天最多 2 個"),
+        (Policy(per_chat=2), "quota_chat", "2 requests waiting, and 2 is the most for one chat", "最多 2 個"),
         (Policy(total=2), "quota_total", "2 requests waiting, and 2 is the most it accepts", "最多接受 2 個"),
         (Policy(work_s=90.0), "quota_work", "2 minutes of work within an hour, and 1.5 is the most", "用了 2 分鐘"),
     ],
