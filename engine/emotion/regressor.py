@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ OUTPUTS = ("valence", "arousal", "dominance")
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _ENCODER = "encoder."
+_WORDS = "embeddings.word_embeddings.weight"
+_LAYER = re.compile(r"\blayer\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,10 @@ class RegressorConfig:
     """Longest input of the encoder; the embedded one was trained with 128."""
     multilingual: bool = False
     """Whether the encoder also reads Chinese."""
+    untouched: int = 0
+    """So many of the lowest layers of a tuned encoder stay as they were published."""
+    words: int = 0
+    """So many rows of a tuned encoder's table of words are kept; 0: the words stay as they were published."""
     format: int = FORMAT
 
 
@@ -65,7 +72,7 @@ class Regressor(nn.Module):
         self.encoder = encoder.model
         if config.variant == "tuned":
             for name, parameter in self.encoder.named_parameters():
-                parameter.requires_grad_(not name.startswith("embeddings"))  # words: half the weights, nothing gained
+                parameter.requires_grad_(_is_tuned(name, config))
         self.head = _deep_head(encoder, config, dropout) if config.width else _flat_head(encoder, config, dropout)
 
     def features(self, ids: Tensor, mask: Tensor | None) -> Tensor:
@@ -95,6 +102,17 @@ class Regressor(nn.Module):
     def trained(self) -> dict[str, Tensor]:
         """Return what this project trains: every parameter that is not one of the encoder's frozen ones."""
         return {name: value.detach() for name, value in self.named_parameters() if value.requires_grad}
+
+
+def _is_tuned(name: str, config: RegressorConfig) -> bool:
+    """Tell whether fine-tuning moves the encoder's parameter `name`: its layers, but for the lowest `untouched` ones, and
+    its words where any are kept."""
+    if name == _WORDS:
+        return config.words > 0
+    if config.untouched == 0:
+        return not name.startswith("embeddings")
+    layer = _LAYER.search(name)  # what all layers share has none, and moves only with all of them
+    return layer is not None and int(layer[1]) >= config.untouched
 
 
 def _deep_head(encoder: Encoder, config: RegressorConfig, dropout: float) -> nn.Sequential:
@@ -132,12 +150,12 @@ def save_regressor(folder: Path, config: RegressorConfig, weights: Mapping[str, 
     """Write config and weights into `folder`, each whole or not at all.
 
     `weights` is what `Regressor.trained` gives. Of a tuned encoder only its difference is kept, four bits per
-    weight; the head's matrices are kept in half precision.
+    weight, and of its words only the `config.words` that moved most; the head's matrices are kept in half precision.
     """
     folder.mkdir(parents=True, exist_ok=True)
     public = load_encoder(config.encoder, config.max_tokens, config.encoder_sha256).model.state_dict()
     encoder = {name.removeprefix(_ENCODER): value for name, value in weights.items() if name.startswith(_ENCODER)}
-    kept = {_ENCODER + name: value for name, value in pack(encoder, public).items()}
+    kept = {_ENCODER + name: value for name, value in pack(encoder, public, {_WORDS: config.words}).items()}
     head = {name: value for name, value in weights.items() if not name.startswith(_ENCODER)}
     kept |= {name: value.half() if value.ndim > 1 else value.float() for name, value in head.items()}
     content = {name: value.contiguous() for name, value in sorted(kept.items())}

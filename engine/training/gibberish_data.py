@@ -60,7 +60,7 @@ class Documents:
 def read_english(folder: Path) -> Documents:
     """Read `folder`/stories and `folder`/emobank. Raises `UserError` where a file is missing or cannot be read."""
     tales = {f"tale {number}": tale for number, tale in enumerate(read_tales(folder))}
-    return _split(tales | _read_books(folder / "stories" / "gutenberg") | _read_modern(folder), distinct=True)
+    return _split(tales | read_books(folder / "stories" / "gutenberg") | _read_modern(folder), distinct=True)
 
 
 def _read_modern(folder: Path) -> dict[str, list[str]]:
@@ -99,7 +99,7 @@ def _chinese_texts(content: dict[str, Any]) -> Iterator[str]:
                 yield entry["zh"].strip()
 
 
-def _read_books(folder: Path) -> dict[str, list[str]]:
+def read_books(folder: Path) -> dict[str, list[str]]:
     books = {}
     for path in sorted(folder.glob("*.txt")):
         before_and_book = _BEGIN.split(_decoded(path), maxsplit=1)
@@ -113,15 +113,16 @@ def _read_books(folder: Path) -> dict[str, list[str]]:
 
 
 def _decoded(path: Path) -> str:
-    """Return the text of a book: older ones are in Latin-1."""
+    """Return the text of a book: older ones are in Latin-1, many end their lines as on DOS."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"The book {path} cannot be read.", code="bad_data") from error
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return content.decode("latin-1")
+        text = content.decode("latin-1")
+    return text.replace("\r\n", "\n")
 
 
 def _is_prose(paragraph: str) -> bool:

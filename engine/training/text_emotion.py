@@ -47,6 +47,7 @@ from engine.training.text_data import (
     split_officially,
 )
 from engine.training.text_judge import EPOCHS, judge_data, on_scale_of, scale_texts
+from engine.training.text_transfer import UNRATED, transfer_texts, with_teacher
 
 Variant = Literal["tuned", "frozen", "judge"]
 VARIANTS: tuple[Variant, ...] = ("tuned", "frozen", "judge")
@@ -66,14 +67,14 @@ class Recipe:
     variant: Variant = "tuned"
     encoder: str = EMBEDDED
     seed: int = 1
-    members: int = 2
+    members: int = 1
     """Trainings, from the seeds `seed`, `seed` + 1, …, whose weights are averaged (Wortsman et al. 2022, ICML)."""
     width: int = 256
     """Of the inner layer of a head on a frozen encoder."""
     dropout: float = 0.1
     batch: int = 32
     epochs: int = 3
-    rate: float = 5e-5
+    rate: float = 7e-5
     head_rate: float = 5e-4
     weight_decay: float = 0.01
     warm_up: float = 0.1
@@ -82,6 +83,10 @@ class Recipe:
     """Decay per step of the running mean of the weights that is evaluated and kept."""
     max_tokens: int = 128
     multilingual: bool = False
+    words: int = 12_000
+    """Rows of the encoder's table of words that are kept, those that moved most; 0: the words are not trained."""
+    top_layers: int | None = None
+    """Of a large encoder, train only so many of the highest layers, which takes a fraction of the time; None: all."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +232,8 @@ def _config(encoder: Encoder, recipe: Recipe, ratings: NDArray[np.float32]) -> R
         spread=(float(spread[0]), float(spread[1]), float(spread[2])),
         max_tokens=recipe.max_tokens,
         multilingual=recipe.multilingual,
+        words=recipe.words if tuned and not recipe.top_layers else 0,
+        untouched=max(0, encoder.layers - recipe.top_layers) if tuned and recipe.top_layers else 0,
     )
 
 
@@ -267,6 +274,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--epochs", type=_positive, help=f"default {default.epochs}, of the judge {EPOCHS}")
     parser.add_argument("--rate", type=_rate, default=default.rate, help="highest learning rate of the encoder")
     parser.add_argument("--head-rate", type=_rate, default=default.head_rate, help="highest learning rate of the head")
+    parser.add_argument("--words", type=int, default=default.words, help="rows of the table of words that are kept")
+    parser.add_argument("--teacher", type=Path, help="folder of weights on a larger encoder, whose readings are learned")
+    parser.add_argument("--unrated", type=_positive, default=UNRATED, help="texts without ratings that the teacher reads")
+    parser.add_argument("--top-layers", type=_positive, help="of a large encoder, train so many of the highest layers")
     parser.add_argument("--multilingual", action="store_true", help="the encoder reads Chinese too")
     parser.add_argument("--by-document", type=int, choices=range(FOLDS), help="hold out this fifth of the documents")
     parser.add_argument("--threads", type=_positive, default=1, help="the same weights need the same number")
@@ -283,6 +294,8 @@ def main(arguments: Sequence[str]) -> None:
         rate=given.rate,
         head_rate=given.head_rate,
         multilingual=given.multilingual,
+        words=given.words,
+        top_layers=given.top_layers,
     )
     torch.set_num_threads(given.threads)
     texts: Rated
@@ -291,6 +304,11 @@ def main(arguments: Sequence[str]) -> None:
     else:
         texts = bank = read_emobank(given.data)
         split = split_officially(bank) if given.by_document is None else split_by_document(bank, given.by_document)
+        if given.teacher is not None:
+            teacher = TextEmotion.load(given.teacher)
+            unrated = transfer_texts(given.data, bank, split, given.unrated, given.seed)
+            print(f"{teacher.name} reads {len(split.train):,} rated and {len(unrated):,} unrated texts")
+            texts, split = with_teacher(bank, split, unrated, lambda some: teacher.score(some).values)
     trained = train(texts, split, recipe)
     save(out, trained)
     if given.variant == "judge":

@@ -1,0 +1,97 @@
+"""What a small text model learns from a large one: sentences that nobody has rated, as the large one reads them.
+
+A large encoder reads EmoBank better than a small one can learn to from 8,000 ratings. It therefore teaches: the small one
+learns its readings of many more sentences, and halfway between its readings and the ratings where there are any
+(distillation: Hinton, Vinyals & Dean 2015, arXiv 1503.02531). Knows texts and numbers; knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.emotion.gibberish import tokens
+from engine.emotion.sentences import split as sentences_of
+from engine.training.gibberish_data import read_books
+from engine.training.story_bank import read_tales
+from engine.training.text_data import EmoBank, Rated, Split, read_goemotions
+
+UNRATED = 6_000
+"""Texts without ratings to learn from."""
+_NEUTRAL = "neutral"
+_WORDS = (3, 40)
+"""Shortest and longest sentence to learn from."""
+_TEACHER_SHARE = 0.5
+"""Of the target where there is a rating too."""
+
+Reader = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Texts → valence, arousal, dominance, float32 [n, 3] on [-1, 1]."""
+
+
+def transfer_texts(folder: Path, bank: EmoBank, split: Split, count: int, seed: int) -> list[str]:
+    """Draw about `count` unrated texts, a quarter each from GoEmotions (comments that were given an emotion), tales,
+    books, and parts of EmoBank's own sentences in `split.train`. No two have the same words, and none has those of a
+    sentence of EmoBank.
+
+    Raises `UserError` where a file of `folder`/goemotions or `folder`/stories is missing or damaged.
+    """
+    rng = np.random.default_rng(seed)
+    known = {_words(text) for text in bank.texts}
+    found: list[str] = []
+    for source in (_comments(folder), _tales(folder), _books(folder), _parts(bank, split, rng)):
+        wanted = len(found) + count // 4
+        for index in rng.permutation(len(source)).tolist():
+            words = _words(source[index])
+            if _WORDS[0] <= len(words) <= _WORDS[1] and words not in known:
+                known.add(words)
+                found.append(source[index])
+            if len(found) == wanted:
+                break
+    return found
+
+
+def with_teacher(bank: EmoBank, split: Split, texts: Sequence[str], teacher: Reader) -> tuple[Rated, Split]:
+    """Return EmoBank with the teacher's readings mixed into the ratings of `split.train`, and `texts` with its readings
+    alone, all to be learned from. What is held out stays as it was."""
+    ratings = bank.ratings.copy()
+    read = teacher([bank.texts[row] for row in split.train])
+    ratings[split.train, :3] = (1 - _TEACHER_SHARE) * ratings[split.train, :3] + _TEACHER_SHARE * read
+    unrated = np.full((len(texts), ratings.shape[1]), np.nan, dtype=np.float32)
+    unrated[:, :3] = teacher(texts)
+    rows = np.arange(len(bank.texts), len(bank.texts) + len(texts))
+    rated = Rated((*bank.texts, *texts), np.concatenate([ratings, unrated]))
+    return rated, Split(np.concatenate([split.train, rows]), split.held_out)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(token for token in tokens(text, "en") if token.isalnum())
+
+
+def _comments(folder: Path) -> list[str]:
+    comments, names = read_goemotions(folder)
+    felt = comments.labels[:, [name != _NEUTRAL for name in names]].any(axis=1)
+    return [text for text, is_felt in zip(comments.texts, felt, strict=True) if is_felt]
+
+
+def _tales(folder: Path) -> list[str]:
+    return [sentence for tale in read_tales(folder) for section in tale for sentence in sentences_of(section)]
+
+
+def _books(folder: Path) -> list[str]:
+    books = read_books(folder / "stories" / "gutenberg")
+    return [sentence for book in books.values() for paragraph in book for sentence in sentences_of(paragraph)]
+
+
+def _parts(bank: EmoBank, split: Split, rng: np.random.Generator) -> list[str]:
+    """Return the beginning or the end of every longer sentence, cut anywhere."""
+    parts = []
+    for row in split.train:
+        words = bank.texts[row].split()
+        if len(words) < 2 * _WORDS[0] + 2:
+            continue
+        cut = int(rng.integers(_WORDS[0], len(words) - _WORDS[0]))
+        parts.append(" ".join(words[:cut] if rng.random() < 0.5 else words[cut:]))
+    return parts

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.emotion.regressor import CONFIG_FILE, WEIGHTS_FILE
+from engine.emotion.text import TextEmotion
+from engine.training import __main__ as command
+from engine.training.text_data import read_emobank, split_by_document, split_officially
+from engine.training.text_transfer import transfer_texts, with_teacher
+from tests.engine.training.test_text_emotion import data as rated  # noqa: F401
+from tests.engine.training.test_text_emotion import encoder  # noqa: F401
+
+
+@pytest.fixture
+def data(rated: Path) -> Path:  # noqa: F811
+    """The folder with tales and a book beside the ratings; some of their sentences stand in EmoBank, too."""
+    known = read_emobank(rated).texts
+    tales = rated / "stories" / "fairytaleqa"
+    tales.mkdir(parents=True)
+    with (tales / "one-story.csv").open("w", encoding="utf-8", newline="") as file:
+        sentences = " ".join(f"The happy king number {number} loved the calm sea." for number in range(20))
+        csv.writer(file).writerows([["section", "text"], ["1", f"{sentences} {known[0].capitalize()} {known[1]}"]])
+    books = rated / "stories" / "gutenberg"
+    books.mkdir()
+    body = "\r\n\r\n".join(
+        f"The fox called {name} was sad and angry\r\nand cried in the dark house all night." for name in "abcdefgh"
+    )
+    (books / "Book.txt").write_bytes(
+        f"Talk.\r\n*** START OF THIS PROJECT GUTENBERG EBOOK ***\r\n\r\n{body}\r\n\r\n"
+        "*** END OF THIS PROJECT GUTENBERG EBOOK ***\r\nTalk.\r\n".encode()
+    )
+    return rated
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple("".join(char if char.isalnum() else " " for char in text.lower()).split())
+
+
+def test_unrated_texts_come_from_every_source_and_none_stands_in_the_rated_data(data: Path) -> None:
+    with (data / "goemotions" / "train.tsv").open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter="\t").writerows([[f"so glad about number {k}!", "0", "x"] for k in range(9)])
+    bank = read_emobank(data)
+    split = split_officially(bank)
+    found = transfer_texts(data, bank, split, 24, 1)
+    assert found == transfer_texts(data, bank, split, 24, 1) != transfer_texts(data, bank, split, 24, 2)
+    for sign in ("so glad about", "happy king number", "The fox called"):
+        assert sum(sign in text for text in found) == 6
+    known = {_words(text) for text in bank.texts}
+    assert known.isdisjoint(map(_words, found)) and len(set(map(_words, found))) == len(found)
+
+
+def test_parts_of_sentences_are_cut_from_the_training_rows_alone(data: Path) -> None:
+    path = data / "emobank" / "emobank.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    longer = [f"{line[:-1]} then the tea began and nobody knew why." for line in lines[1:]]
+    path.write_text("\n".join([lines[0], *longer]) + "\n", encoding="utf-8")
+    bank = read_emobank(data)
+    split = split_by_document(bank, 0)
+    parts = [text for text in transfer_texts(data, bank, split, 400, 1) if "then" in text or "nobody" in text]
+    trained = " | ".join(bank.texts[row] for row in split.train)
+    assert len(parts) > 20 and all(part in trained and part not in bank.texts for part in parts)
+
+
+def test_the_teacher_counts_half_where_there_is_a_rating_and_alone_where_there_is_none(data: Path) -> None:
+    bank = read_emobank(data)
+    split = split_officially(bank)
+
+    def teacher(texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.full((len(texts), 3), 0.5, dtype=np.float32)
+
+    mixed, rows = with_teacher(bank, split, ["one", "two"], teacher)
+    assert mixed.texts[-2:] == ("one", "two") and rows.train[-2:].tolist() == [160, 161]
+    np.testing.assert_allclose(mixed.ratings[split.train, :3], (bank.ratings[split.train, :3] + 0.5) / 2)
+    np.testing.assert_array_equal(mixed.ratings[:160, 3:], bank.ratings[:, 3:])
+    np.testing.assert_array_equal(mixed.ratings[split.held_out], bank.ratings[split.held_out])
+    assert (mixed.ratings[-2:, :3] == 0.5).all() and np.isnan(mixed.ratings[-2:, 3:]).all()
+    np.testing.assert_array_equal(rows.held_out, split.held_out)
+
+
+def test_a_small_model_learns_from_a_large_one(
+    data: Path,
+    encoder: str,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    teacher, out = tmp_path / "teacher", tmp_path / "out"
+    learning = ["--encoder", encoder, "--epochs", "8", "--rate", "0.01", "--head-rate", "0.01"]
+    options = ["text-emotion", "--data", str(data), *learning]
+    assert command.main([*options, "--top-layers", "1", "--out", str(teacher)]) == 0
+    assert '"untouched": 2' in (teacher / CONFIG_FILE).read_text(encoding="utf-8")
+    assert command.main([*options, "--teacher", str(teacher), "--unrated", "24", "--out", str(out)]) == 0
+    assert "reads 120 rated and" in capsys.readouterr().out
+    good, bad = TextEmotion.load(out).score(["happy glad love.", "sad died cried."]).values
+    assert good[0] > bad[0] + 0.2
+    assert (out / WEIGHTS_FILE).stat().st_size > (teacher / WEIGHTS_FILE).stat().st_size
+
+
+def test_a_teacher_that_is_not_there_is_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--data", str(data), "--teacher", str(tmp_path / "nobody"), "--out", str(tmp_path / "out")]
+    assert command.main(["text-emotion", *options]) == 2
+    message = capsys.readouterr().err.strip()
+    assert "nobody" in message and "\n" not in message
+    assert not (tmp_path / "out").exists()
