@@ -1,47 +1,89 @@
-"""Runs the matrices of a network in eight bits: about twice as fast where the processor multiplies such numbers.
+"""Runs the matrices of an encoder in eight bits, which is faster than bfloat16 where the processor has VNNI instructions.
 
-Every row of a matrix of weights, and every token, has its own scale, so that a token's numbers do not depend on what else
-is in the batch; the products are whole numbers and exact. As in LLM.int8 (Dettmers et al. 2022, NeurIPS), without its
-mixed precision. Knows tensors; knows nothing of encoders or emotion.
+Weights have a scale for each output (Jacob et al. 2018, CVPR). What a layer is given is rounded to steps that were measured
+once, after training, so that a token's numbers do not depend on what else is in the batch; sums are whole numbers and
+exact. GELU is computed by the same kernel. Knows networks; knows nothing of emotion.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-_STEPS = 127.0
+Ranges = dict[str, tuple[float, float]]
+"""Name of a linear layer → lowest and highest number that it is given."""
+
+_WEIGHT_STEPS = 127
+_INPUT_STEPS = 255
+_ACTIVATION = "intermediate_act_fn"
+"""What BERT and its kin call the activation that follows the layer `dense` beside it."""
+
+
+def has_int8() -> bool:
+    """Tell whether this processor multiplies eight-bit numbers in hardware, and PyTorch uses that."""
+    return bool(torch.cpu._is_vnni_supported()) and hasattr(torch.ops.onednn, "qlinear_pointwise")
+
+
+def measure_ranges(network: nn.Module, run: Callable[[], object]) -> Ranges:
+    """Return the ranges of all linear layers of `network` while `run` uses it."""
+    found: Ranges = {}
+
+    def watch(name: str, _: nn.Module, given: tuple[Tensor, ...]) -> None:
+        low, high = found.get(name, (0.0, 0.0))
+        found[name] = (min(low, float(given[0].min())), max(high, float(given[0].max())))
+
+    hooks = [layer.register_forward_pre_hook(partial(watch, name)) for name, layer in _linear_layers(network).items()]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def to_int8(network: nn.Module, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Replace every linear layer of `network` that has a range by one of eight bits. It cannot be trained any more."""
+    for name, layer in _linear_layers(network).items():
+        if name not in ranges:
+            continue
+        path, _, last = name.rpartition(".")
+        parent = network.get_submodule(path)
+        is_gelu = last == "dense" and type(getattr(parent, _ACTIVATION, None)).__name__ == "GELUActivation"
+        setattr(parent, last, Int8Linear(layer, ranges[name], "gelu" if is_gelu else "none"))
+        if is_gelu:
+            setattr(parent, _ACTIVATION, nn.Identity())
+
+
+def _linear_layers(network: nn.Module) -> dict[str, nn.Linear]:
+    return {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
 
 
 class Int8Linear(nn.Module):
-    """A linear layer: float32 [..., inputs] → float32 [..., outputs], rounded to eight bits in between."""
+    """A linear layer, and an activation ("none" or "gelu"): float32 [..., inputs] → float32 [..., outputs]."""
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, given: tuple[float, float], activation: str) -> None:
         super().__init__()
         weight = linear.weight.detach().float()
-        scale = _scale(weight)
-        self.weight = (weight / scale).round().to(torch.int8).t().contiguous()
-        self.scale = scale.squeeze(1)
-        self.bias = linear.bias.detach().float() if linear.bias is not None else torch.zeros(len(weight))
+        scales = (weight.abs().amax(dim=1) / _WEIGHT_STEPS).clamp_min(torch.finfo(torch.float32).tiny)
+        steps = (weight / scales[:, None]).round().to(torch.int8)
+        self.packed = torch.ops.onednn.qlinear_prepack(steps, None)
+        self.scales, self.zeros = scales, torch.zeros(len(scales), dtype=torch.long)
+        self.bias = None if linear.bias is None else linear.bias.detach().float()
+        low, high = given
+        self.step = max((high - low) / _INPUT_STEPS, torch.finfo(torch.float32).tiny)
+        self.zero = min(_INPUT_STEPS, max(0, round(-low / self.step)))
+        self.activation = activation
 
     def forward(self, given: Tensor) -> Tensor:
-        """Multiply."""
-        rows = given.reshape(-1, given.shape[-1])
-        scale = _scale(rows)
-        product = torch._int_mm((rows / scale).round_().to(torch.int8), self.weight)
-        found = product.float().mul_(scale).mul_(self.scale).add_(self.bias)
-        return found.view(*given.shape[:-1], -1)
-
-
-def _scale(rows: Tensor) -> Tensor:
-    """Return the size of one step of each row [n, 1], never 0."""
-    return rows.abs().amax(dim=1, keepdim=True).div_(_STEPS).clamp_min_(torch.finfo(torch.float32).tiny)
-
-
-def to_int8(network: nn.Module) -> None:
-    """Replace every linear layer within `network` by one of eight bits. It can then only be used, not trained."""
-    for name, child in list(network.named_children()):
-        if isinstance(child, nn.Linear):
-            setattr(network, name, Int8Linear(child))
-        else:
-            to_int8(child)
+        """Multiply, add, and apply the activation."""
+        steps = torch.quantize_per_tensor(given, self.step, self.zero, torch.quint8).int_repr()
+        found: Tensor = torch.ops.onednn.qlinear_pointwise(
+            *(steps, self.step, self.zero),
+            *(self.packed, self.scales, self.zeros, self.bias),
+            *(1.0, 0, torch.float32),  # the result is not rounded
+            *(self.activation, [], "none"),
+        )
+        return found

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
@@ -60,6 +60,8 @@ class RegressorConfig:
     """So many of the lowest layers of a tuned encoder stay as they were published."""
     words: int = 0
     """So many rows of a tuned encoder's table of words are kept; 0: the words stay as they were published."""
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """What each linear layer of the encoder is given, lowest and highest, for `int8.to_int8`; empty: not measured."""
     format: int = FORMAT
 
 

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from engine.dispatch import OneSentenceParser
 from engine.emotion.encoder import EMBEDDED, Encoder, load_encoder
+from engine.emotion.int8 import Ranges, measure_ranges
 from engine.emotion.regressor import (
     Regressor,
     RegressorConfig,
@@ -58,6 +59,8 @@ HISTORY_FILE = "history.json"
 _SIDE_WEIGHT = 0.5
 """Weight of the readers' and the writers' view in the loss; the ratings of everybody weigh 1."""
 _PREDICT_BATCH = 64
+_RANGE_TEXTS = 256
+"""So many texts show what the layers of a trained encoder are given."""
 
 
 @dataclass(frozen=True)
@@ -242,9 +245,18 @@ def _standardised(ratings: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArr
     return np.asarray((ratings - np.nanmean(known, axis=0)) / np.nanstd(known, axis=0), dtype=np.float32)
 
 
-def save(folder: Path, trained: Trained) -> None:
-    """Write weights, configuration and learning curves into `folder`."""
+def ranges_over(folder: Path, texts: Sequence[str]) -> Ranges:
+    """Return what the linear layers of the weights in `folder` are given while they read `texts`."""
+    model = TextEmotion.load(folder, dtype=torch.float32)
+    return measure_ranges(model.network, lambda: model.score(texts))
+
+
+def save(folder: Path, trained: Trained, texts: Sequence[str]) -> None:
+    """Write weights, configuration and learning curves into `folder`; a tuned encoder's ranges are measured on `texts`."""
     save_regressor(folder, trained.config, trained.weights)
+    if trained.config.variant == "tuned":
+        ranges = ranges_over(folder, texts)
+        save_regressor(folder, replace(trained.config, ranges=ranges), trained.weights)
     lines = ",\n ".join(json.dumps(asdict(epoch)) for epoch in trained.history)
     write_whole(folder / HISTORY_FILE, f"[{lines}]\n".encode())
 
@@ -310,9 +322,10 @@ def main(arguments: Sequence[str]) -> None:
             print(f"{teacher.name} reads {len(split.train):,} rated and {len(unrated):,} unrated texts")
             texts, split = with_teacher(bank, split, unrated, lambda some: teacher.score(some).values)
     trained = train(texts, split, recipe)
-    save(out, trained)
+    some = [texts.texts[row] for row in split.train[:: max(1, len(split.train) // _RANGE_TEXTS)]]
+    save(out, trained, some)
     if given.variant == "judge":
         texts_of_tales = scale_texts(given.data, given.seed)
         config = on_scale_of(TextEmotion.load(), TextEmotion.load(out), trained.config, texts_of_tales)
-        save(out, replace(trained, config=config))
+        save(out, replace(trained, config=config), some)
     print(f"saved in {out}; measure it with: tunetale evaluate text-emotion --data {given.data} --weights {out}")

@@ -19,11 +19,11 @@ from engine.training.gibberish_data import read_books
 from engine.training.story_bank import read_tales
 from engine.training.text_data import EmoBank, Rated, Split, read_goemotions
 
-UNRATED = 6_000
+UNRATED = 4_000
 """Texts without ratings to learn from."""
 _NEUTRAL = "neutral"
-_WORDS = (3, 40)
-"""Shortest and longest sentence to learn from."""
+_WORDS = (3, 25)
+"""Shortest and longest text to learn from: long ones cost most of the time."""
 _TEACHER_SHARE = 0.5
 """Of the target where there is a rating too."""
 

@@ -31,7 +31,7 @@ def weights(data: Path, encoder: str, tmp_path: Path) -> Path:  # noqa: F811
     bank = read_emobank(data)
     recipe = Recipe(encoder=encoder, epochs=8, members=2, rate=0.01, head_rate=0.01)
     folder = tmp_path / "weights"
-    save(folder, train(bank, split_officially(bank), recipe, lambda _: None))
+    save(folder, train(bank, split_officially(bank), recipe, lambda _: None), bank.texts[:20])
     return folder
 
 

@@ -134,8 +134,8 @@ def test_members_are_averaged_and_what_is_saved_scores_as_what_was_trained(
     alone = [train(bank, split, replace(recipe, members=1, seed=seed), _silent).weights for seed in (1, 2)]
     for name, value in trained.weights.items():
         torch.testing.assert_close(value, (alone[0][name] + alone[1][name]) / 2)
-    save(tmp_path, trained)
     texts = [bank.texts[row] for row in split.held_out]
+    save(tmp_path, trained, texts)
     found = TextEmotion.load(tmp_path, dtype=torch.float32).score(texts).values
     assert np.corrcoef(found[:, 0], split.truth(bank)[:, 0])[0, 1] > 0.6
     assert len(json.loads((tmp_path / HISTORY_FILE).read_text(encoding="utf-8"))) == 12
