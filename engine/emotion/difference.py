@@ -1,8 +1,8 @@
 """Stores how a fine-tuned network differs from the public one it began as, in four bits per weight.
 
 Fine-tuning moves weights a little: the difference, rounded to 15 steps per row, says nearly all of it in an eighth of
-the space (as in BitDelta, Liu et al. 2024, arXiv 2402.10193, with more bits). Of a table of words only the rows that moved
-most are kept.
+the space (as in BitDelta, Liu et al. 2024, arXiv 2402.10193, with more bits). Of a table of words only the rows that
+moved most are kept.
 Knows tensors; knows nothing of encoders or emotion.
 """
 

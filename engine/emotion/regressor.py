@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, cast
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from engine.emotion.difference import pack, unpack
 from engine.emotion.encoder import Encoder, load_encoder
+from engine.emotion.int8 import Ranges
 from engine.errors import UserError
 
 FORMAT = 2
@@ -29,7 +30,7 @@ FORMAT = 2
 OUTPUTS = ("valence", "arousal", "dominance")
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-_ENCODER = "encoder."
+_ENCODER, _RANGE = "encoder.", "range."
 _WORDS = "embeddings.word_embeddings.weight"
 _LAYER = re.compile(r"\blayer\.(\d+)\.")
 
@@ -60,8 +61,6 @@ class RegressorConfig:
     """So many of the lowest layers of a tuned encoder stay as they were published."""
     words: int = 0
     """So many rows of a tuned encoder's table of words are kept; 0: the words stay as they were published."""
-    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """What each linear layer of the encoder is given, lowest and highest, for `int8.to_int8`; empty: not measured."""
     format: int = FORMAT
 
 
@@ -72,6 +71,7 @@ class Regressor(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder.model
+        self.ranges: Ranges = {}
         if config.variant == "tuned":
             for name, parameter in self.encoder.named_parameters():
                 parameter.requires_grad_(_is_tuned(name, config))
@@ -107,8 +107,8 @@ class Regressor(nn.Module):
 
 
 def _is_tuned(name: str, config: RegressorConfig) -> bool:
-    """Tell whether fine-tuning moves the encoder's parameter `name`: its layers, but for the lowest `untouched` ones, and
-    its words where any are kept."""
+    """Tell whether fine-tuning moves the encoder's parameter `name`: its layers, but for the lowest `untouched` ones,
+    and its words where any are kept."""
     if name == _WORDS:
         return config.words > 0
     if config.untouched == 0:
@@ -148,11 +148,14 @@ def read_layers(depth: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(depth * part / 3)) for part in (1, 2, 3)}))
 
 
-def save_regressor(folder: Path, config: RegressorConfig, weights: Mapping[str, Tensor]) -> None:
+def save_regressor(
+    folder: Path, config: RegressorConfig, weights: Mapping[str, Tensor], ranges: Mapping[str, Tensor] | None = None
+) -> None:
     """Write config and weights into `folder`, each whole or not at all.
 
     `weights` is what `Regressor.trained` gives. Of a tuned encoder only its difference is kept, four bits per
     weight, and of its words only the `config.words` that moved most; the head's matrices are kept in half precision.
+    `ranges` is what `measure_ranges` found for the encoder; without it the network is never used in eight bits.
     """
     folder.mkdir(parents=True, exist_ok=True)
     public = load_encoder(config.encoder, config.max_tokens, config.encoder_sha256).model.state_dict()
@@ -160,6 +163,7 @@ def save_regressor(folder: Path, config: RegressorConfig, weights: Mapping[str, 
     kept = {_ENCODER + name: value for name, value in pack(encoder, public, {_WORDS: config.words}).items()}
     head = {name: value for name, value in weights.items() if not name.startswith(_ENCODER)}
     kept |= {name: value.half() if value.ndim > 1 else value.float() for name, value in head.items()}
+    kept |= {_RANGE + name: value.half() for name, value in (ranges or {}).items()}
     content = {name: value.contiguous() for name, value in sorted(kept.items())}
     write_whole(folder / WEIGHTS_FILE, save(content, metadata={"format": str(FORMAT)}))
     write_whole(folder / CONFIG_FILE, (json.dumps(asdict(config), indent=2) + "\n").encode())
@@ -194,14 +198,26 @@ def load_regressor(folder: Path) -> tuple[Regressor, Encoder]:
     except (ValueError, KeyError, IndexError, RuntimeError) as error:
         raise _damaged(path) from error
     weights = {_ENCODER + name: value for name, value in tuned.items()}
-    weights |= {name: value.float() for name, value in kept.items() if not name.startswith(_ENCODER)}
+    weights |= {name: value.float() for name, value in kept.items() if not name.startswith((_ENCODER, _RANGE))}
     wanted = model.trained()
     if {name: value.shape for name, value in weights.items()} != {name: value.shape for name, value in wanted.items()}:
         raise _damaged(path)
     if not all(bool(value.isfinite().all()) for value in weights.values()):
         raise _damaged(path)
     model.load_state_dict(weights, strict=False)
+    model.ranges = {name.removeprefix(_RANGE): value.float() for name, value in kept.items() if name.startswith(_RANGE)}
+    if not _fit(model.ranges, model.encoder):
+        raise _damaged(path)
     return model.eval().requires_grad_(False), encoder
+
+
+def _fit(ranges: Ranges, encoder: nn.Module) -> bool:
+    """Tell whether each of `ranges` belongs to a linear layer of `encoder` and holds numbers."""
+    inputs = {name: layer.in_features for name, layer in encoder.named_modules() if isinstance(layer, nn.Linear)}
+    return all(
+        name in inputs and value.shape == (2, inputs[name]) and bool(value.isfinite().all())
+        for name, value in ranges.items()
+    )
 
 
 def _load_config(folder: Path) -> RegressorConfig:

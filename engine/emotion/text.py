@@ -56,7 +56,7 @@ class TextEmotion:
 
     def __init__(self, model: Regressor, encoder: Encoder, lexicon: LexiconZh, dtype: torch.dtype) -> None:
         if dtype == torch.int8:
-            to_int8(model.encoder, model.config.ranges)
+            to_int8(model.encoder, model.ranges)
         else:
             model.encoder.to(dtype)
         self._model = model
@@ -80,7 +80,7 @@ class TextEmotion:
         encoder that is not the installed one (by SHA-256).
         """
         model, encoder = load_regressor(folder)
-        fastest = torch.int8 if model.config.ranges and has_int8() else fast_dtype()
+        fastest = torch.int8 if model.ranges and has_int8() else fast_dtype()
         return cls(model, encoder, LexiconZh.load(), dtype or fastest)
 
     def score(self, texts: Sequence[str]) -> Scores:

@@ -100,6 +100,10 @@ def _chinese_texts(content: dict[str, Any]) -> Iterator[str]:
 
 
 def read_books(folder: Path) -> dict[str, list[str]]:
+    """Return the paragraphs of prose of every book (*.txt, Project Gutenberg) in `folder`, by file name.
+
+    Raises `UserError` where there is none, or one cannot be read or has no line where the book begins.
+    """
     books = {}
     for path in sorted(folder.glob("*.txt")):
         before_and_book = _BEGIN.split(_decoded(path), maxsplit=1)

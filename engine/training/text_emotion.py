@@ -1,9 +1,10 @@
 """Trains the text emotion model on EmoBank: an encoder with a head, or a head alone.
 
-    tunetale train text-emotion --data DIR [--out DIR] [--seed N] [--encoder NAME_OR_DIR] [--variant V]
+    tunetale train text-emotion --data DIR [--out DIR] [--seed N] [--encoder NAME_OR_DIR] [--variant V] [--teacher DIR…]
 
-Variants: `tuned` (shipped: the encoder's layers are trained too, several times from other seeds, and the results
-averaged), `frozen` (the form of the paper: frozen encoder and fully connected layers), `judge` (as `frozen`, but on
+Variants: `tuned` (shipped: the encoder's layers and words are trained too, and with --teacher it learns from larger
+models, which this command has trained before), `frozen` (the form of the paper: frozen encoder and fully connected
+layers), `judge` (as `frozen`, but on
 EmoBank's dev part: it shares no rating with what the shipped one learned from, and can judge what that one has chosen).
 The recipe was tuned on EmoBank's official dev part.
 """
@@ -16,6 +17,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -26,7 +28,7 @@ from torch import Tensor
 
 from engine.dispatch import OneSentenceParser
 from engine.emotion.encoder import EMBEDDED, Encoder, load_encoder
-from engine.emotion.int8 import Ranges, measure_ranges
+from engine.emotion.int8 import has_int8, measure_ranges
 from engine.emotion.regressor import (
     Regressor,
     RegressorConfig,
@@ -61,6 +63,8 @@ _SIDE_WEIGHT = 0.5
 _PREDICT_BATCH = 64
 _RANGE_TEXTS = 256
 """So many texts show what the layers of a trained encoder are given."""
+_INT8_R = 0.995
+"""Eight bits must follow 32 at least so closely."""
 
 
 @dataclass(frozen=True)
@@ -245,25 +249,38 @@ def _standardised(ratings: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArr
     return np.asarray((ratings - np.nanmean(known, axis=0)) / np.nanstd(known, axis=0), dtype=np.float32)
 
 
-def ranges_over(folder: Path, texts: Sequence[str]) -> Ranges:
-    """Return what the linear layers of the weights in `folder` are given while they read `texts`."""
-    model = TextEmotion.load(folder, dtype=torch.float32)
-    return measure_ranges(model.network, lambda: model.score(texts))
+def mean_reading(models: Sequence[TextEmotion], texts: Sequence[str]) -> NDArray[np.float32]:
+    """Return the mean of what `models` read, float32 [n, 3]."""
+    return np.mean([model.score(texts).values for model in models], axis=0, dtype=np.float32)
 
 
 def save(folder: Path, trained: Trained, texts: Sequence[str]) -> None:
-    """Write weights, configuration and learning curves into `folder`; a tuned encoder's ranges are measured on `texts`."""
+    """Write weights, configuration and learning curves into `folder`.
+
+    With a tuned encoder, what its layers are given is measured on `texts`, and kept where eight bits then read them as
+    32 do. That takes a processor with VNNI instructions; on others the weights will be used in 16 or 32 bits.
+    """
     save_regressor(folder, trained.config, trained.weights)
-    if trained.config.variant == "tuned":
-        ranges = ranges_over(folder, texts)
-        save_regressor(folder, replace(trained.config, ranges=ranges), trained.weights)
     lines = ",\n ".join(json.dumps(asdict(epoch)) for epoch in trained.history)
     write_whole(folder / HISTORY_FILE, f"[{lines}]\n".encode())
+    if trained.config.variant == "tuned" and has_int8():
+        exact = TextEmotion.load(folder, dtype=torch.float32)
+        ranges = measure_ranges(exact.network, lambda: exact.score(texts))
+        save_regressor(folder, trained.config, trained.weights, ranges)
+        values, rounded = exact.score(texts).values, TextEmotion.load(folder, dtype=torch.int8).score(texts).values
+        if not min(pearson_r(values[:, k], rounded[:, k]) for k in range(3)) >= _INT8_R:
+            save_regressor(folder, trained.config, trained.weights)
 
 
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError("it is at least 1")
+    return number
+
+
+def _count(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError("it is at least 0")
     return number
 
 
@@ -286,9 +303,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--epochs", type=_positive, help=f"default {default.epochs}, of the judge {EPOCHS}")
     parser.add_argument("--rate", type=_rate, default=default.rate, help="highest learning rate of the encoder")
     parser.add_argument("--head-rate", type=_rate, default=default.head_rate, help="highest learning rate of the head")
-    parser.add_argument("--words", type=int, default=default.words, help="rows of the table of words that are kept")
-    parser.add_argument("--teacher", type=Path, help="folder of weights on a larger encoder, whose readings are learned")
-    parser.add_argument("--unrated", type=_positive, default=UNRATED, help="texts without ratings that the teacher reads")
+    parser.add_argument("--words", type=_count, default=default.words, help="rows of the table of words that are kept")
+    parser.add_argument("--teacher", type=Path, nargs="+", help="folders of weights whose mean reading is learned, too")
+    parser.add_argument("--unrated", type=_positive, default=UNRATED, help="texts without ratings that teachers read")
     parser.add_argument("--top-layers", type=_positive, help="of a large encoder, train so many of the highest layers")
     parser.add_argument("--multilingual", action="store_true", help="the encoder reads Chinese too")
     parser.add_argument("--by-document", type=int, choices=range(FOLDS), help="hold out this fifth of the documents")
@@ -317,10 +334,11 @@ def main(arguments: Sequence[str]) -> None:
         texts = bank = read_emobank(given.data)
         split = split_officially(bank) if given.by_document is None else split_by_document(bank, given.by_document)
         if given.teacher is not None:
-            teacher = TextEmotion.load(given.teacher)
+            teachers = [TextEmotion.load(folder, dtype=fast_dtype()) for folder in given.teacher]
             unrated = transfer_texts(given.data, bank, split, given.unrated, given.seed)
-            print(f"{teacher.name} reads {len(split.train):,} rated and {len(unrated):,} unrated texts")
-            texts, split = with_teacher(bank, split, unrated, lambda some: teacher.score(some).values)
+            names = " and ".join(teacher.name for teacher in teachers)
+            print(f"{names}: reading {len(split.train):,} rated and {len(unrated):,} unrated texts")
+            texts, split = with_teacher(bank, split, unrated, partial(mean_reading, teachers))
     trained = train(texts, split, recipe)
     some = [texts.texts[row] for row in split.train[:: max(1, len(split.train) // _RANGE_TEXTS)]]
     save(out, trained, some)

@@ -1,7 +1,8 @@
 """What a small text model learns from a large one: sentences that nobody has rated, as the large one reads them.
 
-A large encoder reads EmoBank better than a small one can learn to from 8,000 ratings. It therefore teaches: the small one
-learns its readings of many more sentences, and halfway between its readings and the ratings where there are any
+A large encoder reads EmoBank better than a small one can learn to from 8,000 ratings. It therefore teaches: the small
+one learns its readings of more sentences, and what lies halfway between its readings and the ratings where there are
+any
 (distillation: Hinton, Vinyals & Dean 2015, arXiv 1503.02531). Knows texts and numbers; knows nothing of networks.
 """
 

@@ -44,3 +44,27 @@ def test_what_does_not_fit_is_refused() -> None:
         unpack(kept, {**public, "dense.weight": torch.zeros(6, 4)})
     with pytest.raises(KeyError):
         unpack({name: value for name, value in kept.items() if not name.endswith(".scale")}, public)
+
+
+def test_of_a_table_of_words_only_the_rows_that_moved_most_are_kept() -> None:
+    public = tensors(1)
+    tuned = {name: value.clone() for name, value in public.items()}
+    tuned["dense.weight"][1] += 0.5
+    tuned["dense.weight"][4] += 1.0
+    tuned["dense.weight"][5] += 0.1
+    kept = pack(tuned, public, {"dense.weight": 2})
+    assert kept["dense.weight.packed"].shape == (2, 4) and kept["dense.weight.rows"].tolist() == [1, 4]
+    restored = unpack(kept, public)["dense.weight"]
+    torch.testing.assert_close(restored[[1, 4]], tuned["dense.weight"][[1, 4]], rtol=0, atol=0.08)
+    assert torch.equal(restored[[0, 2, 3, 5]], public["dense.weight"][[0, 2, 3, 5]])
+    whole = pack(tuned, public, {"dense.weight": 99})
+    assert whole["dense.weight.packed"].shape == (6, 4), "never more rows than there are"
+
+
+def test_rows_that_do_not_exist_are_refused() -> None:
+    public = tensors(1)
+    kept = pack(tensors(2), public, {"dense.weight": 2})
+    with pytest.raises((IndexError, RuntimeError)):
+        unpack({**kept, "dense.weight.rows": torch.tensor([0, 6], dtype=torch.int32)}, public)
+    with pytest.raises(ValueError, match="shape"):
+        unpack({**kept, "dense.weight.rows": torch.tensor([0], dtype=torch.int32)}, public)

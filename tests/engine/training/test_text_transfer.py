@@ -95,7 +95,7 @@ def test_a_small_model_learns_from_a_large_one(
     assert command.main([*options, "--top-layers", "1", "--out", str(teacher)]) == 0
     assert '"untouched": 2' in (teacher / CONFIG_FILE).read_text(encoding="utf-8")
     assert command.main([*options, "--teacher", str(teacher), "--unrated", "24", "--out", str(out)]) == 0
-    assert "reads 120 rated and" in capsys.readouterr().out
+    assert "reading 120 rated and" in capsys.readouterr().out
     good, bad = TextEmotion.load(out).score(["happy glad love.", "sad died cried."]).values
     assert good[0] > bad[0] + 0.2
     assert (out / WEIGHTS_FILE).stat().st_size > (teacher / WEIGHTS_FILE).stat().st_size
