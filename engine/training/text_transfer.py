@@ -73,8 +73,8 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _comments(folder: Path) -> list[str]:
     comments, names = read_goemotions(folder)
-    felt = comments.labels[:, [name != _NEUTRAL for name in names]].any(axis=1)
-    return [text for text, is_felt in zip(comments.texts, felt, strict=True) if is_felt]
+    feelings = np.flatnonzero([name != _NEUTRAL for name in names])
+    return [comments.texts[row] for row in np.unique(comments.labels[:, feelings].nonzero()[0])]
 
 
 def _tales(folder: Path) -> list[str]:

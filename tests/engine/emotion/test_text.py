@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.emotion.encoder import EMBEDDED, encoder_folder, load_encoder
+from engine.emotion.int8 import Int8Linear, has_int8, measure_ranges
 from engine.emotion.lexicon_zh import LexiconZh
 from engine.emotion.regressor import (
     CONFIG_FILE,
@@ -95,9 +96,10 @@ def test_values_do_not_depend_on_other_threads(shipped: TextEmotion) -> None:
             assert np.array_equal(found, alone)
 
 
-def test_bfloat16_and_float32_agree(shipped: TextEmotion) -> None:
+def test_what_is_fastest_here_and_bfloat16_agree_with_float32(shipped: TextEmotion) -> None:
     exact = TextEmotion.load(dtype=torch.float32).score(STORY).values
     assert np.abs(exact - shipped.score(STORY).values).max() < 0.03
+    assert np.abs(exact - TextEmotion.load(dtype=torch.bfloat16).score(STORY).values).max() < 0.03
 
 
 def test_float32_values_do_not_depend_on_the_rest_of_the_call_either() -> None:
@@ -146,6 +148,44 @@ def test_any_encoder_folder_trains_saves_and_loads(tiny: Path) -> None:
     assert np.ptp(values, axis=0).min() > 1e-4
     assert np.array_equal(values, np.stack([model.score([text]).values[0] for text in texts]))
     assert np.array_equal(values, TextEmotion.load(tiny / "weights").score(texts).values)
+
+
+@pytest.fixture
+def in_eight_bits(tiny: Path, tmp_path: Path) -> Path:
+    """The tiny weights with what their layers are given, as training leaves them."""
+    folder = _copy(tiny, tmp_path / "w")
+    model = TextEmotion.load(folder, dtype=torch.float32)
+    ranges = measure_ranges(model.network, lambda: model.score(STORY))
+    kept = load_file(folder / WEIGHTS_FILE)
+    save_file({**kept, **{f"range.{name}": value.half() for name, value in ranges.items()}}, folder / WEIGHTS_FILE)
+    return folder
+
+
+@pytest.mark.skipif(not has_int8(), reason="this processor has no VNNI instructions")
+def test_eight_bits_are_taken_where_the_weights_have_ranges_and_read_alike(in_eight_bits: Path) -> None:
+    model, exact = TextEmotion.load(in_eight_bits), TextEmotion.load(in_eight_bits, dtype=torch.float32)
+    assert any(isinstance(one, Int8Linear) for one in model.network.modules())
+    assert not any(isinstance(one, Int8Linear) for one in exact.network.modules())
+    texts = [*STORY, "glad " * 300]
+    values = model.score(texts).values
+    assert np.abs(values - exact.score(texts).values).max() < 0.05
+    assert np.array_equal(values, np.stack([model.score([text]).values[0] for text in texts])), "alone as in a batch"
+
+
+@pytest.mark.parametrize("fault", ["another layer", "another width", "no number"])
+def test_ranges_that_do_not_fit_are_refused(in_eight_bits: Path, fault: str) -> None:
+    path = in_eight_bits / WEIGHTS_FILE
+    kept = load_file(path)
+    name = next(name for name in kept if name.startswith("range."))
+    value = kept.pop(name)
+    if fault == "another layer":
+        kept["range.nobody"] = value
+    elif fault == "another width":
+        kept[name] = value[:, 1:].clone()
+    else:
+        kept[name] = torch.full_like(value, torch.nan)
+    save_file(kept, path)
+    _refused(in_eight_bits, "damaged_weights")
 
 
 def test_only_layers_and_head_are_trained_and_all_start_at_the_public_encoder(tmp_path: Path, tiny: Path) -> None:
