@@ -3,8 +3,8 @@
     tunetale train text-emotion --data DIR [--out DIR] [--seed N] [--encoder NAME_OR_DIR] [--variant V] [--teacher DIR…]
 
 Variants: `tuned` (shipped: the encoder's layers are trained too, several times from other seeds, and the results
-averaged; with --teacher it also learns from larger models, which this command has trained before), `frozen` (the form of
-the paper: frozen encoder and fully connected layers), `judge` (as `frozen`, but on EmoBank's dev part: it shares no
+averaged; with --teacher it also learns from larger models, which this command has trained before), `frozen` (the form
+of the paper: frozen encoder and fully connected layers), `judge` (as `frozen`, but on EmoBank's dev part: it shares no
 rating with what the shipped one learned from, and can judge what that one has chosen).
 The recipe was tuned on EmoBank's official dev part.
 """
