@@ -106,10 +106,11 @@ def state_of(name: str, model: LockedModel, *, hashes: bool) -> State:
     return "whole"
 
 
-def model_folder(name: str, lock: Path) -> Path:
+def model_folder(name: str, lock: Path, option: str = "") -> Path:
     """Return the directory of a model: `name` itself, or the locked snapshot of the hub's model of that name.
 
-    Raises `UserError`: `no_model` for what is not on this machine, `model_changed` when a file is not as it was locked.
+    `option` is what `tunetale models fetch` needs beside the name. Raises `UserError`: `no_model` for what is not on
+    this machine, `model_changed` when a file is not as it was locked.
     """
     if not name:
         raise UserError(
@@ -123,14 +124,14 @@ def model_folder(name: str, lock: Path) -> Path:
     model = models.get(name)
     if model is None:
         close = difflib.get_close_matches(name, models, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"{_fetch(name)}, or name a directory."
+        hint = f"did you mean {close[0]}?" if close else f"{_fetch(name, option)}, or name a directory."
         raise UserError(f"The model {name} is not locked in {lock}; {hint}", code="no_model")
     match state_of(name, model, hashes=True):
         case "missing":
-            raise UserError(f"The model {name} is not on this machine; {_fetch(name)}.", code="no_model")
+            raise UserError(f"The model {name} is not on this machine; {_fetch(name, option)}.", code="no_model")
         case "damaged":
             raise UserError(
-                f"The files of the model {name} are not those that {lock} has locked; {_fetch(name)}, which "
+                f"The files of the model {name} are not those that {lock} has locked; {_fetch(name, option)}, which "
                 "brings them again.",
                 code="model_changed",
             )
@@ -139,8 +140,8 @@ def model_folder(name: str, lock: Path) -> Path:
     return folder
 
 
-def _fetch(name: str) -> str:
-    return f"fetch it with `tunetale models fetch {name}`"
+def _fetch(name: str, option: str) -> str:
+    return f"fetch it with `tunetale models fetch {name}{option and ' '}{option}`"
 
 
 def _model(entry: Any) -> LockedModel:

@@ -16,6 +16,7 @@ from bot.console.sources import Place
 from bot.deliver import deliver_forever
 from bot.wishes import story_request
 from engine.jobs import Answer, FileSource, StoryResult
+from engine.music.audiocraft.environment import environment_folder, is_ready
 from engine.service import running
 from engine.settings import (
     EngineSettings,
@@ -68,7 +69,14 @@ async def test_a_job_outlives_a_server_that_fails(
 
 
 def test_the_doctor_runs_every_neural_backend_tiny() -> None:
-    *_, story, music = findings(Config(), run_jobs=False, deep=True)
+    story, music, *audiocraft = [
+        each for each in findings(Config(), run_jobs=False, deep=True) if "by a tiny" in each.text
+    ]
     assert story.good and music.good, (story.text, music.text)
+    if is_ready(environment_folder(EngineSettings())):
+        (third,) = audiocraft
+        assert third.good and "MusicGen by audiocraft" in third.text, third.text
+    else:
+        assert audiocraft == []
     assert "transformers/llama" in story.text
     assert "T5 (t5)" in music.text and "MusicGen (musicgen)" in music.text

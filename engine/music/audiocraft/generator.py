@@ -114,7 +114,7 @@ def load_audiocraft(settings: MusicgenSettings, lock: Path = DEFAULT_LOCK) -> Wi
             code="bad_dtype",
         )
     check_device(settings.device)
-    folder = model_folder(settings.model, lock)
+    folder = model_folder(settings.model, lock, "--audiocraft")
     _check_locked(folder, lock)
     device = settings.device
     if device == "auto":

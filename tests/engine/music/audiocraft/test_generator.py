@@ -154,5 +154,11 @@ def test_a_text_encoder_that_is_not_locked(copy: Path, tmp_path: Path) -> None:
     assert error.code == "no_model" and "tunetale models fetch t5-base" in error.message
 
 
+def test_a_name_that_is_not_locked(tmp_path: Path) -> None:
+    error = refused(Path("facebook/musicgen-small"), tmp_path / "none.lock")
+    assert error.code == "no_model"
+    assert "`tunetale models fetch facebook/musicgen-small --audiocraft`" in error.message
+
+
 def test_the_number_format_is_audiocrafts_own(copy: Path, models: Path) -> None:
     assert refused(copy, models / "models.lock", dtype="bfloat16").code == "bad_dtype"
