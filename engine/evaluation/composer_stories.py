@@ -35,6 +35,8 @@ Scorer = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts → valence, arousal [n, 2 or more] on the text scale."""
 Listen = Callable[[NDArray[np.float32]], EmotionCurve]
 """Mono samples at `ANALYSIS_RATE_HZ` → the curve that is heard."""
+Measure = Callable[[tuple[Beat, ...], NDArray[np.float32], int], float]
+"""Beats, mono samples and number of a piece → share of random stories that would fit it worse."""
 
 
 def tale_texts(tales: Sequence[Sequence[str]], count: int, seed: int) -> list[list[str]]:
@@ -78,11 +80,15 @@ def beats_of(texts: Sequence[Sequence[str]], seconds: float, scorer: Scorer) -> 
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """Wanted and heard (valence, arousal) of every beat, [n, 2] each, and the number of the piece it belongs to."""
+    """Wanted and heard (valence, arousal) of every beat, [n, 2] each, and the number of the piece it belongs to.
+
+    `better` has the share of random stories that fit worse, one for each piece, or is empty.
+    """
 
     wanted: NDArray[np.float64]
     heard: NDArray[np.float64]
     piece: tuple[int, ...]
+    better: tuple[float, ...] = ()
 
     def r(self, axis: int) -> float:
         """Pearson r over all beats; axis 0 is valence, 1 arousal."""
@@ -108,20 +114,30 @@ def follow(
     listen: Listen,
     seconds: float,
     say: Callable[[int], None] = lambda _: None,
+    measure: Measure | None = None,
 ) -> Followed:
     """Compose for each story (the seed is its number), and hear each beat. `say` is told how many are done."""
-    wanted, heard, piece = [], [], []
+    wanted, heard, piece, better = [], [], [], []
     for number, beats in enumerate(stories):
         description = describer.describe(beats, "", number)
-        curve = hear(composer.compose(Brief(description, beats, seconds, number), silent), listen)
+        mono = as_heard(composer.compose(Brief(description, beats, seconds, number), silent))
+        curve = listen(mono)
+        if measure is not None:
+            better.append(measure(beats, mono, number))
         for beat in beats:
             wanted.append((beat.valence, beat.arousal))
             heard.append(curve.mean_between(beat.start_s, beat.end_s))
             piece.append(number)
         say(number + 1)
-    return Followed(np.array(wanted), np.array(heard), tuple(piece))
+    return Followed(np.array(wanted), np.array(heard), tuple(piece), tuple(better))
+
+
+def as_heard(music: Music) -> NDArray[np.float32]:
+    """Return finished music as the models take it: mono at `ANALYSIS_RATE_HZ`."""
+    mono: NDArray[np.float32] = soxr.resample(music.samples.mean(axis=1), music.rate_hz, ANALYSIS_RATE_HZ)
+    return mono.astype(np.float32)
 
 
 def hear(music: Music, listen: Listen) -> EmotionCurve:
     """Return what the listener hears in finished music."""
-    return listen(soxr.resample(music.samples.mean(axis=1), music.rate_hz, ANALYSIS_RATE_HZ).astype(np.float32))
+    return listen(as_heard(music))

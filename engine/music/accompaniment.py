@@ -6,8 +6,9 @@ even and slow for calm, pulsing and syncopated for lively, repeated low notes an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from engine.music.character import Character
@@ -128,6 +129,29 @@ def steps_of(pattern: Pattern, bars: int, meter: int, first_bar: int = 0) -> Ite
             yield onset, (bar + 1) * meter - onset if pattern.ring else held * pattern.grid, step
 
 
+def with_changes(
+    steps: Iterable[tuple[float, float, str]], slots: Sequence[Slot], rings: bool = False
+) -> Iterator[tuple[float, float, str]]:
+    """Yield the steps, those that are held over a change of chord in pieces, so that no hole follows the change.
+
+    A pedal (P) stands still. Ringing steps are cut by their chord; they are struck anew only where the pattern itself
+    has nothing more to say before the last one ends.
+    """
+    changes = sorted(slot[0] for slot in slots)
+    all_steps = list(steps)
+    for i, (onset, length, step) in enumerate(all_steps):
+        until = onset + length
+        if rings and i + 1 < len(all_steps):
+            until = min(until, all_steps[i + 1][0])
+        inside = [at for at in changes if onset + 1e-9 < at < until - 1e-9] if step != "P" else []
+        if not inside:
+            yield onset, length, step
+            continue
+        borders = [onset, *inside, onset + length]
+        for k, (start, end) in enumerate(pairwise(borders)):
+            yield start, end - start, step if k == 0 or step != "A" else "R"
+
+
 def chord_at(slots: Sequence[Slot], onset: float) -> Slot:
     """Return the slot that sounds at an onset."""
     return next(slot for slot in reversed(slots) if slot[0] <= onset + 1e-9)
@@ -152,9 +176,9 @@ def figure(
     voiced: dict[float, tuple[int, ...]],
     gate: float,
 ) -> list[Sound]:
-    """Play a figure over some bars; a step ends with its chord."""
+    """Play a figure over some bars; a step ends with its chord, and one that is held is struck again with the next."""
     out: list[Sound] = []
-    for onset, length, step in steps_of(pattern, bars, meter, first_bar):
+    for onset, length, step in with_changes(steps_of(pattern, bars, meter, first_bar), slots, pattern.ring):
         start, span, _ = chord_at(slots, onset)
         sounding = min(length, start + span - onset) * (1.0 if pattern.ring else gate)
         chord = voiced[start]
@@ -174,7 +198,7 @@ def bass(
 ) -> list[Sound]:
     """Play a bass line over some bars: low but within an octave and a fifth above `low`."""
     out: list[Sound] = []
-    steps = list(steps_of(pattern, bars, meter, first_bar))
+    steps = list(with_changes(steps_of(pattern, bars, meter, first_bar), slots))
     changes = {slot[0] for slot in slots}
     previous = low + 7.0
     for i, (onset, length, step) in enumerate(steps):
@@ -201,7 +225,8 @@ def bass(
                 pitch = root
         previous = float(pitch if step in "RP" else root)
         accent = 4 if onset % meter == 0 else -3 if onset % 1 else 0
-        until = next((other for other in sorted(changes) if onset < other), onset + length)
+        held = step == "P"
+        until = onset + length if held else next((other for other in sorted(changes) if onset < other), onset + length)
         out.append(Sound(onset, min(length, max(until - onset, pattern.grid)) * gate, pitch, accent))
     return out
 

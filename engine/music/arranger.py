@@ -193,6 +193,8 @@ class _Writer:
         voiced = accompaniment.voicings(self.slots, centre, 4 if how.arousal > -0.3 else 3, low, high)
         rng = Random(f"{self.seed} patterns {self.index} {i // 2}")
         figures, basses = accompaniment.FIGURES[meter], accompaniment.BASSES[meter]
+        if i // 2 % 2:  # a pedal that never moves would be dull
+            basses = tuple(line for line in basses if "P" not in line.steps)
         figure_pattern = accompaniment.choose(figures, how, rng)
         bass_pattern = accompaniment.choose(basses, how, rng)
         calm_end = self.last or (self.next is not None and self.next.character.arousal < how.arousal - 0.3)

@@ -27,15 +27,20 @@ The table (`docs/music.md` repeats it for readers):
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-SPAN = 0.8
-"""Distance from the origin at which a coordinate has its full effect; curves of real music seldom go further."""
+SPAN = 0.5
+"""Coordinate with three quarters of the full effect: about two standard deviations of what is heard in real music and
+wanted by stories (`assets/calibration.json`). Beyond it the effect grows ever more slowly, but never stands still."""
 
-TEMPO_BPM = 96.0
-TEMPO_OCTAVES_BY_AROUSAL = 0.68
-TEMPO_OCTAVES_BY_VALENCE = 0.06
-"""Quarter notes a minute at the origin, and doublings per unit: 57 to 160 over the plane."""
+AROUSAL_AT_ORIGIN = 0.1
+"""Added before SPAN: the origin is the average piece of music, which has a beat, not silence."""
+
+TEMPO_BPM = 98.0
+TEMPO_OCTAVES_BY_AROUSAL = 0.72
+TEMPO_OCTAVES_BY_VALENCE = 0.2
+"""Quarter notes a minute in the middle, and doublings per unit: 57 to 177 over [-0.8, 0.8]."""
 
 REGISTER = 67.0
 REGISTER_BY_VALENCE = 4.5
@@ -44,12 +49,13 @@ REGISTER_BY_AROUSAL = 4.0
 
 VELOCITY = 72.0
 VELOCITY_BY_AROUSAL = 27.0
-VELOCITY_BY_VALENCE = -3.0
+VELOCITY_BY_VALENCE = 0.0
 """MIDI velocity of an ordinary note; sound pressure is proportional to it, so the span is about 7 dB."""
 
 DENSITY = 1.1
 DENSITY_OCTAVES_BY_AROUSAL = 0.9
-"""Melody notes per quarter at the origin, and doublings per unit."""
+DENSITY_OCTAVES_BY_VALENCE = 0.15
+"""Melody notes per quarter in the middle, and doublings per unit."""
 
 GATE = 0.93
 GATE_BY_AROUSAL = -0.17
@@ -64,6 +70,9 @@ DISSONANCE = 0.06
 DISSONANCE_BY_DARKNESS = 0.28
 DISSONANCE_BY_DARKNESS_AND_AROUSAL = 0.34
 """Share of tense chords and of rubbing notes: fear and anger are dissonant, sadness is not."""
+
+DRIVE_BY_BRIGHTNESS = 0.15
+"""Percussion that joy has beyond its arousal: dancing is bright."""
 
 MODE_THRESHOLDS = ((-0.55, "phrygian"), (-0.14, "minor"), (0.02, "dorian"), (0.16, "mixolydian"), (0.62, "major"))
 """Highest valence (after SPAN) of each mode; above the last it may be lydian. Phrygian needs arousal too."""
@@ -91,7 +100,7 @@ class Character:
 
 def character(valence: float, arousal: float, shade: float = 0.5) -> Character:
     """Return what the table says at a point of the plane; `shade` in [0, 1) picks among equally fitting modes."""
-    v, a = (max(-1.0, min(1.0, x / SPAN)) for x in (valence, arousal))
+    v, a = (math.tanh(x / SPAN) for x in (valence, arousal + AROUSAL_AT_ORIGIN))
     return Character(
         valence=v,
         arousal=a,
@@ -99,12 +108,12 @@ def character(valence: float, arousal: float, shade: float = 0.5) -> Character:
         tempo_bpm=TEMPO_BPM * 2 ** (TEMPO_OCTAVES_BY_AROUSAL * a + TEMPO_OCTAVES_BY_VALENCE * v),
         register=REGISTER + REGISTER_BY_VALENCE * v + REGISTER_BY_AROUSAL * a,
         velocity=VELOCITY + VELOCITY_BY_AROUSAL * a + VELOCITY_BY_VALENCE * v,
-        density=DENSITY * 2 ** (DENSITY_OCTAVES_BY_AROUSAL * a),
+        density=DENSITY * 2 ** (DENSITY_OCTAVES_BY_AROUSAL * a + DENSITY_OCTAVES_BY_VALENCE * v),
         gate=min(1.0, GATE + GATE_BY_AROUSAL * a + GATE_BY_VALENCE * v),
         dissonance=DISSONANCE
         + max(0.0, -v) * max(0.0, DISSONANCE_BY_DARKNESS + DISSONANCE_BY_DARKNESS_AND_AROUSAL * a),
         treble_db=TREBLE_DB + TREBLE_DB_BY_AROUSAL * a,
-        drive=max(0.0, min(1.0, (a + 0.05) / 0.95)),
+        drive=max(0.0, min(1.0, (a + 0.05 + DRIVE_BY_BRIGHTNESS * max(0.0, v)) / 0.95)),
         breadth=max(0.0, min(1.0, 0.45 + 0.3 * a + 0.2 * v)),
     )
 

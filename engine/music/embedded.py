@@ -26,7 +26,8 @@ TAIL_S = 3.5
 LEVELS: dict[Role, float] = {"lead": -29.0, "counter": -33.0, "figure": -33.0, "pad": -35.0, "bass": -30.0}
 """Loudness that controller 7 gives each role, in LUFS at velocity 90."""
 
-DRUM_VOLUME = 78
+DRUM_VOLUME = 90
+"""Controller 7 of the percussion."""
 
 PANS: dict[Role, int] = {"lead": 60, "counter": 90, "figure": 38, "pad": 68, "bass": 64}
 """Controller 10: 0 left, 64 centre, 127 right."""
@@ -76,11 +77,15 @@ class EmbeddedComposer:
         return Music(samples, RATE_HZ, midi)
 
     def sketch(self, brief: Brief, rate_hz: int) -> NDArray[np.float32]:
-        """Return the same piece as mono [n] at `rate_hz`: without room, loudness and peaks, for quick listening."""
+        """Return the same piece as mono [n] at `rate_hz`, as loud as it will be: without room and limiter, for quick
+        listening."""
         piece = write(brief, silent)
         dry = self._synth.render(to_midi(piece.score), rate_hz)[: round((brief.seconds + TAIL_S) * rate_hz)]
         mix.tilt(dry, rate_hz, _treble(piece))
+        loudness = mix.integrated_loudness(dry, rate_hz)
         mono: NDArray[np.float32] = dry.mean(axis=1)
+        if np.isfinite(loudness):
+            mono *= np.float32(10 ** ((mix.LOUDNESS_LUFS - loudness) / 20))
         return mono
 
 

@@ -18,8 +18,12 @@ from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music, check_brief
 from engine.report import Report
 
-GAIN = 0.6
-"""Share of an error that the next sketch's target makes up for; with 1, two sketches often swap errors."""
+GAIN = (0.6, 1.5)
+"""How far the next sketch's target moves per unit of error in (valence, arousal). Heard arousal moves much less than
+its target; valence turns with the mode, at once, and more than its share would swap one error for another."""
+HEARD_REACH = 0.45
+"""Rendered music is hardly ever heard further from neutral than this, so of a stronger wish no more is expected:
+otherwise all strong wishes would be driven to the same end of the plane."""
 REACH = 0.9
 """Targets stay within [-REACH, REACH]: no character lies beyond (`character.SPAN`)."""
 _SKETCHED = 0.5
@@ -95,15 +99,22 @@ class SteeredComposer:
             beats = _aimed(brief.beats, target) if i else brief.beats
             curve = self._listen(self._composer.sketch(replace(brief, beats=beats), ANALYSIS_RATE_HZ))
             heard = np.array([curve.mean_between(b.start_s, b.end_s) for b in brief.beats], dtype=np.float32)
-            distance = round(float(np.average(np.hypot(*(heard - wanted).T), weights=weights)), 3)
+            distance = round(float(np.average(np.hypot(*missed(wanted, heard).T), weights=weights)), 3)
             tried.append((distance, i, beats))
             target = next_target(wanted, target, heard)
         return min(tried)[2]
 
 
+def missed(wanted: VA, heard: VA) -> VA:
+    """Return what is missing in `heard`: nothing between the wish and what a listener can be expected to hear of it."""
+    expected = HEARD_REACH * np.tanh(wanted / HEARD_REACH)
+    missing: VA = np.clip(heard, np.minimum(wanted, expected), np.maximum(wanted, expected)) - heard
+    return missing.astype(np.float32)
+
+
 def next_target(wanted: VA, target: VA, heard: VA) -> VA:
     """Return what to aim at after `heard` [B, 2] came of aiming at `target` while `wanted` was asked for."""
-    aimed: VA = np.clip(target + np.float32(GAIN) * (wanted - heard), -REACH, REACH).astype(np.float32)
+    aimed: VA = np.clip(target + np.array(GAIN, np.float32) * missed(wanted, heard), -REACH, REACH).astype(np.float32)
     return aimed
 
 

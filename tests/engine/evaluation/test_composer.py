@@ -12,7 +12,8 @@ from engine.emotion.curve import EmotionCurve
 from engine.emotion.music import ASSETS
 from engine.errors import UserError
 from engine.evaluation import composer
-from engine.evaluation.composer import CAVEAT, Grid, compose_grid, print_grid
+from engine.evaluation.composer import CAVEAT, Grid, _once, compose_grid, print_followed, print_grid
+from engine.evaluation.composer_stories import Followed
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music
 from engine.report import Report
@@ -56,7 +57,10 @@ def test_the_grid_is_printed() -> None:
     out = StringIO()
     print_grid(Grid(wanted, heard), Console(file=out, width=100))
     assert "r(V) 1.00" in out.getvalue()
-    assert "+0.80, -0.80" in out.getvalue()
+    rows = [line.split() for line in out.getvalue().replace("│", " ").splitlines()]
+    assert ["+0.8", "-0.80", "+0.00", "+0.80", "+0.00"] in rows  # valence heard where arousal was high
+    assert ["+0.8", "+0.80", "+0.80", "+0.80", "+0.80"] in rows
+    assert ["all", "-0.80", "+0.00", "+0.80", "+0.00"] in rows
 
 
 def test_the_command_names_steering_and_judge(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,8 +69,33 @@ def test_the_command_names_steering_and_judge(capsys: pytest.CaptureFixture[str]
     printed = " ".join(capsys.readouterr().out.split())
     assert CAVEAT not in printed and "1 sketches" in printed and "over 4 pieces" in printed
     assert "vgmidi" in printed and "emopia-emotify" in printed
+    assert "tunetale evaluate composer --side 2 --grid-seconds 10 --sketches 1 (seed 1)" in printed
     assert composer.main([*grid, "--judge", str(ASSETS / "music_steer")]) == 0
     assert CAVEAT in " ".join(capsys.readouterr().out.split())
+
+
+def test_followed_stories_are_printed_with_interval_constant_and_own_measure() -> None:
+    wanted = np.tile([[-0.4, 0.1], [0.4, 0.5]], (10, 1))
+    found = Followed(wanted, wanted * 0.5, tuple(range(20)), (0.5, 1.0))
+    out = StringIO()
+    print_followed({"tales": found, "plane": Followed(wanted, -wanted, found.piece)}, Console(file=out, width=100), 1)
+    printed = " ".join(out.getvalue().split())
+    assert "tales │ 20 │ valence │ 1.00 │ 1.00 … 1.00 │ 0.200 │ 0.400" in printed
+    assert "plane │ 20 │ valence │ -1.00" in printed
+    assert "tales: better than 75% of random stories" in printed and "plane: better" not in printed
+
+
+def test_features_are_extracted_once_a_piece() -> None:
+    made: list[int] = []
+
+    def extract(mono: Any) -> Any:
+        made.append(len(mono))
+        return len(made)
+
+    one, other = np.zeros(3, np.float32), np.zeros(4, np.float32)
+    features_of = _once(extract)
+    assert [features_of(x) for x in (one, one, other, one)] == [1, 1, 2, 3]
+    assert made == [3, 4, 3]
 
 
 def test_bad_data_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

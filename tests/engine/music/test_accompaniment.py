@@ -84,3 +84,19 @@ def test_counter_melody_stays_below_the_tune_and_in_the_chord() -> None:
     for sound, (onset, _, here) in zip(line, SLOTS, strict=True):
         assert sound.pitch % 12 in here.tones
         assert sound.pitch < tune[onset]
+
+
+@pytest.mark.parametrize(
+    "pattern", [acc.FIGURES[4][0], acc.BASSES[4][0], acc.BASSES[4][1], acc.Pattern("R_F_", 1, 0, 0)]
+)
+def test_nothing_falls_silent_where_a_chord_changes_within_a_held_note(pattern: acc.Pattern) -> None:
+    slots = [(0.0, 3.0, chord("i", A_MINOR)), (3.0, 1.0, chord("V7", A_MINOR))]
+    if "*" in pattern.steps:
+        sounds = acc.figure(pattern, slots, 0, 1, 4, acc.voicings(slots, 58, 4, 45, 79), 1.0)
+    else:
+        sounds = acc.bass(pattern, slots, 0, 1, 4, A_MINOR.tonic, 31, 1.0)
+    for at in (0.5, 1.5, 2.9, 3.1, 3.9):
+        heard = [sound for sound in sounds if sound.onset <= at < sound.onset + sound.length]
+        assert heard, at
+        wanted = {A_MINOR.tonic} if "P" in pattern.steps else set(acc.chord_at(slots, at)[2].tones)
+        assert {sound.pitch % 12 for sound in heard} <= wanted

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -36,10 +37,11 @@ def test_valence_brightens_the_mode_and_lessens_dissonance(arousal: float, shade
     assert characters[0].register < characters[-1].register
 
 
-def test_full_effect_at_span() -> None:
-    assert character(SPAN, SPAN) == character(1.0, 1.0)
-    assert 55 < character(-1, -1).tempo_bpm < 62
-    assert 150 < character(1, 1).tempo_bpm < 170
+def test_the_effect_is_strong_at_span_and_never_stands_still() -> None:
+    ends = [character(x, x).tempo_bpm for x in (-1, -SPAN, 0, SPAN, 1)]
+    assert 52 < ends[0] < 60 and 170 < ends[-1] < 185
+    assert all(low < high for low, high in pairwise(ends))
+    assert math.log(ends[3] / ends[2]) > 2 * math.log(ends[4] / ends[3])
 
 
 def test_calm_music_has_no_drums() -> None:

@@ -16,7 +16,7 @@ from engine.errors import Cancelled, UserError
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music
 from engine.music.embedded import EmbeddedComposer
-from engine.music.steering import GAIN, REACH, SteeredComposer, next_target
+from engine.music.steering import GAIN, HEARD_REACH, REACH, SteeredComposer, missed, next_target
 from engine.report import silent
 
 BEATS = (Beat(0, 10, 0.4, 0.2, "glad"), Beat(10, 20, -0.3, 0.5, "tense"))
@@ -79,7 +79,7 @@ def test_a_composer_that_is_right_is_left_alone() -> None:
 
 
 def test_the_closest_sketch_is_kept_not_the_last() -> None:
-    scripted = Scripted(wobble=(0.5, 0.01, -0.9))
+    scripted = Scripted(wobble=(0.5, 0.5, -0.9))  # the first correction takes some of it away
     SteeredComposer(scripted, listen, 3).compose(BRIEF, silent)
     assert scripted.composed[0].beats == scripted.sketched[1].beats
 
@@ -140,9 +140,22 @@ def test_one_sketch_steers_nothing() -> None:
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1))
 def test_the_next_target_moves_against_the_error(wanted: float, target: float, heard: float) -> None:
     rows = [np.array([[x, x]], dtype=np.float32) for x in (wanted, target, heard)]
-    moved = float(next_target(*rows)[0, 0])
-    assert -REACH <= moved <= REACH + 1e-6
-    assert moved == pytest.approx(np.clip(target + GAIN * (wanted - heard), -REACH, REACH), abs=1e-6)
+    moved = next_target(*rows)[0]
+    error = float(missed(rows[0], rows[2])[0, 0])
+    for gain, found in zip(GAIN, moved.tolist(), strict=True):
+        assert -REACH <= found <= REACH + 1e-6
+        assert found == pytest.approx(np.clip(target + gain * error, -REACH, REACH), abs=1e-6)
+    assert error == 0 or np.sign(error) == np.sign(wanted - heard)
+    assert abs(error) <= abs(wanted - heard) + 1e-6
+
+
+def test_of_a_strong_wish_no_more_is_expected_than_can_be_heard() -> None:
+    wanted = np.array([[0.8, -0.8], [0.8, 0.8], [0.1, 0.1]], dtype=np.float32)
+    heard = np.array([[HEARD_REACH, -0.6], [0.2, 0.9], [0.1, 0.0]], dtype=np.float32)
+    error = missed(wanted, heard)
+    assert error[0].tolist() == [0, 0]
+    assert 0.2 < error[1, 0] < HEARD_REACH - 0.2 and error[1, 1] == pytest.approx(-0.1)
+    assert error[2] == pytest.approx([0.0, 0.1], abs=0.01)
 
 
 def test_a_sketch_is_the_piece_without_room_and_polish() -> None:
