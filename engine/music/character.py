@@ -15,14 +15,14 @@ The table (`docs/music.md` repeats it for readers):
 | feature               | low valence       | high valence | low arousal | high arousal      |
 |-----------------------|-------------------|--------------|-------------|-------------------|
 | mode                  | phrygian, minor   | major        |             |                   |
-| tempo                 | a little slower   | a bit faster | 57          | 160 beats/minute  |
+| tempo                 | slower            | faster       | 55          | 179 beats/minute  |
 | register              | lower             | higher       | lower       | higher            |
 | loudness              |                   |              | soft        | loud              |
-| density               |                   |              | 0.6         | 2.1 notes a beat  |
+| density               | a little less     | a bit more   | 0.6         | 2.2 notes a beat  |
 | articulation          |                   | lighter      | legato      | detached          |
 | dissonance            | with arousal      | none         |             | with low valence  |
 | timbre                |                   |              | dull        | bright            |
-| percussion            |                   |              | none        | full, driving     |
+| percussion            |                   | more         | none        | full, driving     |
 """
 
 from __future__ import annotations

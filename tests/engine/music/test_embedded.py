@@ -10,7 +10,10 @@ import numpy as np
 import pretty_midi
 import pytest
 
+from engine.emotion.beats import beats_of_sentences
+from engine.emotion.calibration import Calibration
 from engine.emotion.curve import Beat
+from engine.emotion.words import Words
 from engine.errors import Cancelled, UserError
 from engine.music import mix
 from engine.music.arranger import section_chords
@@ -192,6 +195,25 @@ def test_seed_alone_changes_the_midi() -> None:
 def test_odd_but_valid_briefs(points: tuple[tuple[float, float], ...], seconds: float) -> None:
     score = write(brief(points, seconds), silent).score
     end_s = max(score.seconds_at(n.start + n.length) for part in score.parts for n in part.notes)
+    assert seconds <= end_s <= seconds + 2.0
+
+
+@pytest.mark.parametrize("sentences", ["one", "many", "neutral"])
+@pytest.mark.parametrize("seconds", [10.0, 60.0])
+def test_any_number_of_sentences_and_no_feeling_at_all(sentences: str, seconds: float) -> None:
+    """As `compose` does it: one sentence is carried through three beats, five hundred share ten at most."""
+    values = {
+        "one": np.array([[0.5, -0.3]]),
+        "many": np.random.default_rng(1).uniform(-1, 1, (500, 2)),
+        "neutral": np.zeros((30, 2)),
+    }[sentences].astype(np.float32)
+    calibration = Calibration.load()
+    beats = beats_of_sentences(values, [40] * len(values), seconds, Words.load(), calibration)
+    assert 3 <= len(beats) <= 10
+    piece = write(Brief("", beats, seconds, 5), silent)
+    lead = [note for part in piece.score.parts if part.name.startswith("lead") for note in part.notes]
+    assert len({note.pitch for note in lead}) >= 3  # also what feels nothing is a tune
+    end_s = max(piece.score.seconds_at(n.start + n.length) for part in piece.score.parts for n in part.notes)
     assert seconds <= end_s <= seconds + 2.0
 
 
