@@ -93,7 +93,7 @@ def test_features_are_extracted_once_a_piece() -> None:
         return len(made)
 
     one, other = np.zeros(3, np.float32), np.zeros(4, np.float32)
-    features_of = _once(extract)
+    features_of: Any = _once(extract)
     assert [features_of(x) for x in (one, one, other, one)] == [1, 1, 2, 3]
     assert made == [3, 4, 3]
 
