@@ -6,6 +6,7 @@ The networks of the folds are trained anew, by the recipe of the shipped weights
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,14 +20,14 @@ from engine.dispatch import OneSentenceParser
 from engine.evaluation.learning_curve import draw_learning_curve
 from engine.evaluation.metrics import Score
 from engine.training import deam_songs
-from engine.training.music_data import Example, SetName, load
+from engine.training.music_data import PIANO, STRINGS, Example, SetName, load
 from engine.training.music_emotion import SETS, Recipe, Tell, train
-from engine.training.music_folds import AXES, Report, hear_all, run_folds, songs_only
+from engine.training.music_folds import AXES, Report, hear_all, run_folds, songs_only, split
 
 WIDTH = 120
 """Columns of the printed tables, wherever they are printed to."""
 
-PARTS = ("folds", "sources", "deam")
+PARTS = ("folds", "sources", "ablation", "deam")
 
 GOALS: Mapping[str, float] = {
     "VGMIDI pieces, valence r": 0.72,
@@ -74,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
             show_scores("DEAM, 74 descriptors of the song; scale [-1, 1]", deam_songs.evaluate(songs), console)
             seeds = range(1, options.seeds + 1)
             console.print(deam_table(deam_songs.cross_validated(songs, seeds, lambda done: tell("DEAM", done))))
-        if {"folds", "sources"} & set(options.parts):
+        if {"folds", "sources", "ablation"} & set(options.parts):
             examples = load(options.data, options.cache, SETS, tell)
         if "folds" in options.parts:
             reports = [run_folds(examples, Recipe(), 1 + seed, tell) for seed in range(options.seeds)]
@@ -86,9 +87,11 @@ def main(argv: Sequence[str]) -> int:
             )
             console.print(PAPER)
             options.out.mkdir(parents=True, exist_ok=True)
-            draw(examples, options.out / "music_emotion_learning.png", tell)
+            draw(examples, options.out, tell)
         if "sources" in options.parts:
-            console.print(sources_table(examples, tell))
+            console.print(sources_table(examples, options.seeds, tell))
+        if "ablation" in options.parts:
+            console.print(ablation_table(examples, options.seeds, tell))
     return 0
 
 
@@ -149,30 +152,83 @@ def deam_table(tables: Sequence[Mapping[str, Score]]) -> Table:
     return table
 
 
-def sources_table(examples: Sequence[Example], tell: Tell) -> Table:
+def sources_table(examples: Sequence[Example], seeds: int, tell: Tell) -> Table:
     """Train on some of the sets and hear the others: what carries over to music of another kind without its labels.
     EMOPIA's validation part is never learned from; of the other sets that were, nothing is said here."""
-    table = Table(
-        title="What carries over: whole pieces (song head only), one seed; – stands for what was learned from"
+    table = _measures_table(
+        f"What carries over: whole pieces, mean of {seeds} seeds; – stands for what was learned from"
     )
-    table.add_column("learned from")
-    for heading in ("VGMIDI V r", "A r", "EMOPIA V", "A", "4Q", "Emotify V1 r", "A r"):
-        table.add_column(heading, justify="right")
     held = [e for e in examples if (e.part == "val" or e.set != "emopia") and e.version == 0]
     unlabelled = [example for example in examples if example.set == "emotify"]
     for sources in COMBINATIONS:
         kept = [e for e in examples if e.set in sources and e.part != "val"]
-        trained = train(kept, songs_only(Recipe()), 1, tell, unlabelled)
-        report = hear_all(trained, [e for e in held if e.part == "val" or e.set not in sources])
-        cells = {key: f"{value.r:.3f}" for key, value in report.songs.items()}
-        accuracy = [f"{value:.3f}" for value in report.emopia]
-        vgmidi, emotify = ([cells.get((name, axis), "–") for axis in AXES] for name in ("vgmidi", "emotify"))
-        table.add_row(" + ".join(sources), *vgmidi, *accuracy, *emotify)
+        asked = [e for e in held if e.part == "val" or e.set not in sources]
+        nets = (train(kept, songs_only(Recipe()), 1 + seed, tell, unlabelled) for seed in range(seeds))
+        reports = [hear_all(trained, asked) for trained in nets]
+        table.add_row(" + ".join(sources), *_cells(reports, pooled=True))
     return table
 
 
-def draw(examples: Sequence[Example], path: Path, tell: Tell) -> None:
-    """Draw how the error falls while the shipped recipe learns from all data (one point a twentieth of the steps)."""
+def ablation_table(examples: Sequence[Example], seeds: int, tell: Tell) -> Table:
+    """What every source and every step adds: the five folds without it. What is said of a set that was left out is what
+    carries over to it."""
+    table = _measures_table(f"What each part adds: five folds, mean of {seeds} seeds")
+    for heading in ("within V r", "A r"):
+        table.add_column(heading, justify="right")
+    for name, (recipe, sources, versions) in ablations().items():
+        kept = [e for e in examples if e.set == "emotify" or e.version in versions]
+        reports = [run_folds(kept, recipe, 1 + seed, tell, sources) for seed in range(seeds)]
+        within = [np.mean([report.within[axis][0] for report in reports]) for axis in AXES]
+        moves = recipe.moves.steps > 0
+        table.add_row(name, *_cells(reports), *(f"{r:.3f}" if moves else "–" for r in within))
+    return table
+
+
+def ablations() -> dict[str, tuple[Recipe, tuple[SetName, ...], tuple[int, ...]]]:
+    """Name → recipe, sets whose labels are learned, programs on which VGMIDI is played."""
+    whole, both = Recipe(), (PIANO, STRINGS)
+    plain = songs_only(whole)
+    rows: dict[str, tuple[Recipe, tuple[SetName, ...], tuple[int, ...]]] = {"everything": (whole, SETS, both)}
+    rows |= {f"without {left}": (plain, tuple(s for s in SETS if s != left), both) for left in SETS}
+    alone = dataclasses.replace(plain, songs=dataclasses.replace(plain.songs, taught=False))
+    unjoined = dataclasses.replace(whole, moves=dataclasses.replace(whole.moves, balance=0.0))
+    return rows | {
+        "without teachers (labels alone)": (alone, SETS, both),
+        "without VGMIDI on strings": (plain, SETS, (PIANO,)),
+        "without joined pieces": (unjoined, SETS, both),
+    }
+
+
+def _measures_table(title: str) -> Table:
+    table = Table(title=title)
+    table.add_column("learned from")
+    for heading in ("VGMIDI V r", "A r", "EMOPIA V", "A", "4Q", "Emotify V1 r", "A r"):
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _cells(reports: Sequence[Report], pooled: bool = False) -> list[str]:
+    """Means over the seeds, in the order of `_measures_table`: of folds' correlations, or of one over all pieces."""
+
+    def r(name: SetName, axis: str) -> str:
+        if (name, axis) not in reports[0].songs:
+            return "–"
+        key = (name, axis)
+        return f"{np.mean([report.songs[key].r if pooled else report.by_fold[key] for report in reports]):.3f}"
+
+    accuracy = [f"{value:.3f}" for value in np.mean([report.emopia for report in reports], axis=0)]
+    return [*(r("vgmidi", axis) for axis in AXES), *accuracy, *(r("emotify", axis) for axis in AXES)]
+
+
+def draw(examples: Sequence[Example], folder: Path, tell: Tell) -> None:
+    """Draw how the error falls in the first fold (one point for each twentieth of the steps): of whole pieces, and of
+    how moments differ within them."""
+    kept, held = split(examples, 1, 0)
     emotify = [example for example in examples if example.set == "emotify"]
-    losses = train(examples, Recipe(), 1, tell, emotify).losses
-    draw_learning_curve(path, "Music emotion, training", "loss", losses)
+    losses = train(kept, Recipe(), 1, tell, emotify, held).losses
+    measure = "mean squared error, in variances of the ratings"
+    for part, title in (
+        ("songs", "Music emotion, whole pieces"),
+        ("moments", "Music emotion, within pieces of VGMIDI"),
+    ):
+        draw_learning_curve(folder / f"music_emotion_{part}.png", title, measure, losses[part])

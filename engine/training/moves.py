@@ -6,7 +6,7 @@ pieces one after the other, change as plainly as music can: each half should be 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 
 from engine.emotion.bilstm import Array, CurveNet, Inputs, Shape, prepare, standardise
 from engine.emotion.features import MEL_BANDS, NAMES
-from engine.training.songs import Known
+from engine.training.songs import TWENTIETHS, Known, Piece, thin
 
 
 @dataclass(frozen=True)
@@ -49,28 +49,28 @@ def fit(
     recipe: MoveRecipe,
     seed: int,
     tell: Callable[[float], None],
-) -> list[float]:
-    """Train `net.differs`, the song head standing still; return the loss over each twentieth of the steps."""
+    watch: list[Sequence] | None = None,
+) -> dict[str, list[float]]:
+    """Train `net.differs`, the song head standing still. Return the loss on timed pieces over each twentieth of the
+    steps: of those learned from, and of those only watched."""
     if not recipe.steps:
-        return []
+        return {}
     rng = np.random.default_rng(seed + 1)
-    timed = [
-        (prepare(piece.rows, net.shape, piece.example.place), piece.curve)
-        for alike in known.pieces.values()
-        for piece in alike
-        if piece.curve is not None
-    ]
+    timed = timed_sequences([piece for alike in known.pieces.values() for piece in alike], net.shape)
     joined = [_joined(known, mean, scale, net.shape, recipe, rng) for _ in range(recipe.pool)]
     learned = {name: p for name, p in net.named_parameters() if not name.startswith("song_")}
     kept = {name: p.detach().clone() for name, p in learned.items()}
     optimiser = torch.optim.AdamW(learned.values(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.15)
-    losses = []
+    losses, held = [], []
+    every = max(1, recipe.steps // TWENTIETHS)
     net.train()
     for step in range(recipe.steps):
         loss = recipe.balance * _joined_loss(net, _draw(joined, recipe.joined, rng), recipe)
         if timed:
-            loss = loss + _timed_loss(net, _draw(timed, recipe.timed, rng), recipe)
+            of_timed = _timed_loss(net, _draw(timed, recipe.timed, rng), recipe)
+            losses.append(float(of_timed.detach()))
+            loss = loss + of_timed
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(learned.values(), 1.0)
@@ -79,11 +79,20 @@ def fit(
         decay = min(recipe.averaging, (1 + step) / (10 + step))
         for name, value in kept.items():
             value.lerp_(learned[name].detach(), 1 - decay)
-        losses.append(float(loss.detach()))
+        if watch and (step + 1) % every == 0:
+            net.eval()
+            with torch.no_grad():
+                held.append(float(_timed_loss(net, watch, recipe)))
+            net.train()
         tell((step + 1) / recipe.steps)
     net.load_state_dict(kept, strict=False)
     net.eval()
-    return [float(part.mean()) for part in np.array_split(np.array(losses), 20) if len(part)]
+    return {"learned": thin(losses), "held out": held}
+
+
+def timed_sequences(pieces: Iterable[Piece], shape: Shape) -> list[Sequence]:
+    """Return what the network reads and should say of the pieces whose every row has a label."""
+    return [(prepare(p.rows, shape, p.example.place), p.curve) for p in pieces if p.curve is not None]
 
 
 def _draw(pool: list[Sequence], count: int, rng: np.random.Generator) -> list[Sequence]:

@@ -54,8 +54,8 @@ class Trained:
     config: MusicConfig
     centre: dict[SetName, tuple[NDArray[np.float64], NDArray[np.float64]]]
     """What the network's 0 and 1 are worth in each set's own unit: (valence, arousal) each."""
-    losses: dict[str, list[float]]
-    """Mean squared error of the two parts of the training, for each twentieth of it."""
+    losses: dict[str, dict[str, list[float]]]
+    """Error over each twentieth of the two parts of the training ("songs", "moments"), by what it is the error of."""
 
     def hear(self, piece: Example) -> Array:
         """Return (valence, arousal) [T, 2] in standard deviations of ratings."""
@@ -71,9 +71,16 @@ def name_of(sources: Collection[SetName]) -> str:
     return f"{'-'.join([NAME, *parts])} (TuneTale)"
 
 
-def train(examples: Sequence[Example], recipe: Recipe, seed: int, tell: Tell, unlabelled: Sequence[Example]) -> Trained:
+def train(
+    examples: Sequence[Example],
+    recipe: Recipe,
+    seed: int,
+    tell: Tell,
+    unlabelled: Sequence[Example],
+    held: Sequence[Example] = (),
+) -> Trained:
     """Train on `examples`, several sounding versions of a piece being alternatives. `unlabelled` are recordings whose
-    sound (never their labels) sets the unit of the features."""
+    sound (never their labels) sets the unit of the features. Of the pieces `held` only the error is followed."""
     torch.manual_seed(seed)
     real = np.concatenate([example.rows for example in unlabelled])
     mean, scale = real.mean(axis=0), np.maximum(real.std(axis=0), 1e-3)
@@ -83,9 +90,11 @@ def train(examples: Sequence[Example], recipe: Recipe, seed: int, tell: Tell, un
         return standardise(example.rows, mean, scale)
 
     known = songs.teach(examples, unit, unlabelled, seed)
-    song_losses = songs.fit(net, known, recipe.songs, seed, lambda done: tell("training, songs", done / 2))
+    watch = songs.watched(known, held, unit)
+    song_losses = songs.fit(net, known, recipe.songs, seed, lambda done: tell("training, songs", done / 2), watch)
+    timed = moves.timed_sequences(watch, recipe.shape)
     move_losses = moves.fit(
-        net, known, mean, scale, recipe.moves, seed, lambda done: tell("training, moments", 0.5 + done / 2)
+        net, known, mean, scale, recipe.moves, seed, lambda done: tell("training, moments", 0.5 + done / 2), timed
     )
     config = MusicConfig(
         name_of({example.set for example in examples}),

@@ -8,7 +8,7 @@ bar, because game music grows the same way almost everywhere.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from engine.emotion.features import Array
 from engine.emotion.music import to_plane
 from engine.evaluation.metrics import Score, mean_within_r, pearson_r, score
 from engine.training.music_data import Example, SetName
-from engine.training.music_emotion import SPREAD, Recipe, Tell, Trained, train
+from engine.training.music_emotion import SETS, SPREAD, Recipe, Tell, Trained, train
 
 FOLDS = 5
 AXES = ("valence", "arousal")
@@ -77,18 +77,16 @@ def fold_of(examples: Sequence[Example], seed: int) -> dict[tuple[SetName, str],
     return fold
 
 
-def run_folds(examples: Sequence[Example], recipe: Recipe, seed: int, tell: Tell) -> Report:
-    """Train FOLDS times and hear what was held out, each piece on its first sounding version (the piano)."""
-    fold = fold_of(examples, seed)
-    first = min(example.version for example in examples if example.set != "emotify")
+def run_folds(
+    examples: Sequence[Example], recipe: Recipe, seed: int, tell: Tell, sources: Collection[SetName] = SETS
+) -> Report:
+    """Train FOLDS times on the labels of `sources` and hear what was held out of all sets, each piece on its first
+    sounding version (the piano)."""
     unlabelled = [example for example in examples if example.set == "emotify"]
     guesses: list[Guess] = []
     for k in range(FOLDS):
-        is_out = [e.part == "val" if e.set == "emopia" else fold[(e.set, e.group)] == k for e in examples]
-        kept = [example for example, out in zip(examples, is_out, strict=True) if not out]
-        held = [
-            e for e, out in zip(examples, is_out, strict=True) if out and (e.set == "emotify" or e.version == first)
-        ]
+        rest, held = split(examples, seed, k)
+        kept = [example for example in rest if example.set in sources]
 
         def say(what: str, done: float, k: int = k) -> None:
             tell(f"fold {k + 1} of {FOLDS}: {what}", (k + done) / FOLDS)
@@ -97,6 +95,16 @@ def run_folds(examples: Sequence[Example], recipe: Recipe, seed: int, tell: Tell
         control = _bar_position(kept)
         guesses += [_guess(trained, piece, control, k) for piece in held]
     return summarise(guesses)
+
+
+def split(examples: Sequence[Example], seed: int, k: int) -> tuple[list[Example], list[Example]]:
+    """Return what fold `k` learns from, and what it is asked: the latter on its first sounding version."""
+    fold = fold_of(examples, seed)
+    first = min(example.version for example in examples if example.set != "emotify")
+    is_out = [e.part == "val" if e.set == "emopia" else fold[(e.set, e.group)] == k for e in examples]
+    kept = [example for example, out in zip(examples, is_out, strict=True) if not out]
+    asked = [e for e, out in zip(examples, is_out, strict=True) if out and (e.set == "emotify" or e.version == first)]
+    return kept, asked
 
 
 def hear_all(trained: Trained, pieces: Sequence[Example]) -> Report:
@@ -151,10 +159,17 @@ def summarise(guesses: Sequence[Guess]) -> Report:
 
 
 def _mean_of_folds(guesses: Sequence[Guess], axis: int) -> float:
+    def value(guess: Guess) -> tuple[float, float]:
+        return guess.piece.song[axis], float(guess.curve[:, axis].mean())
+
+    return _fold_r(guesses, value)
+
+
+def _fold_r(guesses: Sequence[Guess], value: Callable[[Guess], tuple[float, float]]) -> float:
+    """Mean over the folds of the correlation between truth and what was heard."""
     each = []
     for fold in sorted({guess.fold for guess in guesses}):
-        of = [guess for guess in guesses if guess.fold == fold]
-        truth, found = [g.piece.song[axis] for g in of], [float(g.curve[:, axis].mean()) for g in of]
+        truth, found = zip(*(value(guess) for guess in guesses if guess.fold == fold), strict=True)
         each.append(pearson_r(truth, found))
     return float(np.mean(each))
 

@@ -22,6 +22,9 @@ Kind = tuple[SetName, int]
 
 REAL: Kind = ("emotify", 0)
 
+TWENTIETHS = 20
+"""Points of a learning curve."""
+
 SET_WEIGHT = {"vgmidi": 2.0, "emopia": 1.0, "emotify": 1.0}
 """Weight of a piece in its teacher: VGMIDI's thirty raters say more than EMOPIA's one quadrant."""
 
@@ -38,6 +41,8 @@ class SongRecipe:
     rate: float = 2e-3
     weight_decay: float = 0.05
     dropout: float = 0.1
+    taught: bool = True
+    """Whether teachers stand between the labels and the head; without them it learns the labelled pieces alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +54,8 @@ class Piece:
     rows: Array
     statistics: Values
     taught: Values
+    truth: Values
+    """Its label in the same unit."""
     curve: Array | None
 
 
@@ -105,9 +112,9 @@ def teach(
             teachers |= dict.fromkeys(group, teacher)
     pieces = {
         kind: [
-            Piece(example, rows, statistic, taught, _curve(example, centre[kind[0]]))
-            for (example, rows), statistic, taught in zip(
-                alike, found[kind], teachers[kind](units[kind].apply(found[kind])), strict=True
+            Piece(example, rows, statistic, taught, truth, _curve(example, centre[kind[0]]))
+            for (example, rows), statistic, taught, truth in zip(
+                alike, found[kind], teachers[kind](units[kind].apply(found[kind])), truths[kind], strict=True
             )
         ]
         for kind, alike in by_kind.items()
@@ -155,8 +162,26 @@ def _join_labels(
     centre["vgmidi"] = (mean + offset * scale, scale)
 
 
-def fit(net: CurveNet, known: Known, recipe: SongRecipe, seed: int, tell: Callable[[float], None]) -> list[float]:
-    """Train `net.where`; return the mean squared error over each twentieth of the steps."""
+def watched(known: Known, examples: Sequence[Example], unit: Callable[[Example], Array]) -> list[Piece]:
+    """Return pieces that nothing is learned from, labels in the unit of the network; no teacher has judged them."""
+    pieces = []
+    for example in examples:
+        centre, rows = known.centre[example.set], unit(example)
+        truth = (np.array(example.song) - centre[0]) / centre[1]
+        pieces.append(Piece(example, rows, statistics(rows), truth, truth, _curve(example, centre)))
+    return pieces
+
+
+def fit(
+    net: CurveNet,
+    known: Known,
+    recipe: SongRecipe,
+    seed: int,
+    tell: Callable[[float], None],
+    watch: Sequence[Piece] = (),
+) -> dict[str, list[float]]:
+    """Train `net.where`; return the mean squared error over each twentieth of the steps: of what is learned, and of the
+    pieces that are only watched."""
     rng = np.random.default_rng(seed)
     seen, said = _pool(known, recipe, rng)
     population = known.rendered or known.real
@@ -165,7 +190,8 @@ def fit(net: CurveNet, known: Known, recipe: SongRecipe, seed: int, tell: Callab
     parameters = [p for name, p in net.named_parameters() if name.startswith("song_")]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1)
-    losses = []
+    losses, held = [], []
+    every = max(1, recipe.steps // TWENTIETHS)
     net.train()
     for step in range(recipe.steps):
         rows = torch.from_numpy(rng.integers(len(seen), size=recipe.batch))
@@ -175,8 +201,24 @@ def fit(net: CurveNet, known: Known, recipe: SongRecipe, seed: int, tell: Callab
         optimiser.step()
         schedule.step()
         losses.append(float(loss.detach()))
+        if watch and (step + 1) % every == 0:
+            held.append(_error(net, watch))
         tell((step + 1) / recipe.steps)
-    return [float(part.mean()) for part in np.array_split(np.array(losses), 20) if len(part)]
+    return {"learned (of the teachers)": thin(losses), "held out (of the raters)": held}
+
+
+def thin(losses: Sequence[float]) -> list[float]:
+    """Mean of each twentieth of the steps."""
+    return [float(part.mean()) for part in np.array_split(np.array(losses), TWENTIETHS) if len(part)]
+
+
+def _error(net: CurveNet, pieces: Sequence[Piece]) -> float:
+    seen = np.array([piece.statistics for piece in pieces], np.float32)
+    net.eval()
+    with torch.no_grad():
+        found = net.where(torch.from_numpy(seen)).numpy()
+    net.train()
+    return float(np.square(found - [piece.truth for piece in pieces]).mean())
 
 
 def _pool(known: Known, recipe: SongRecipe, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -184,9 +226,13 @@ def _pool(known: Known, recipe: SongRecipe, rng: np.random.Generator) -> tuple[t
     seen, said = [], []
     for kind in sorted(known.pieces):
         own = np.array([piece.statistics for piece in known.pieces[kind]])
-        drawn = np.concatenate([mixtures(own, recipe.mixtures, rng), np.repeat(own, recipe.copies, axis=0)])
+        between = recipe.mixtures if recipe.taught else 0
+        drawn = np.concatenate([mixtures(own, between, rng), np.repeat(own, recipe.copies, axis=0)])
         unit = known.units[kind].apply(drawn)
-        taught = known.teachers[kind](unit)
+        if recipe.taught:
+            taught = known.teachers[kind](unit)
+        else:
+            taught = np.repeat([piece.truth for piece in known.pieces[kind]], recipe.copies, axis=0)
         seen.append(drawn)
         said.append(taught)
         if REAL not in known.pieces:

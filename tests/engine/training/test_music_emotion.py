@@ -81,12 +81,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / "emotify/audio").mkdir(parents=True, exist_ok=True)
             soundfile.write(folder / f"emotify/audio/{track}.ogg", sound, ANALYSIS_RATE_HZ)
             joy, calm = (valence + 1) / 4 + (arousal + 1) / 8, (1 - arousal) / 4 + (valence + 1) / 8
-            ratings.append(f"{track},rock,{joy},{1 - joy},0,0.1,{calm},0.2,0.3")
+            ratings.append(f"{track},rock,{joy},{1 - joy},0,0.1,{calm},0.2,0.3,{joy / 2},0.5")
     clips += ["Q1_twice,04,train,Q1"]  # the song of a validation clip: must not be trained on
     _midi(folder / "emopia/midi/Q1_twice.mid", MAJOR, 4.0, 110)
     (folder / "emopia/clips.csv").write_text("\n".join(clips))
     (folder / "vgmidi/pieces.json").write_text(json.dumps(pieces))
-    columns = "track,genre,joyful_activation,sadness,tenderness,amazement,calmness,power,tension"
+    columns = "track,genre,joyful_activation,sadness,tenderness,amazement,calmness,power,tension,nostalgia,solemnity"
     (folder / "emotify/ratings.csv").write_text("\n".join([columns, *ratings]))
     return folder
 
@@ -161,6 +161,20 @@ def test_no_group_is_on_both_sides_of_a_fold(examples: list[Example]) -> None:
     assert fold == music_folds.fold_of(list(reversed(examples)), seed=0)
 
 
+def test_the_error_of_held_out_pieces_is_followed_and_teaches_nothing(examples: list[Example]) -> None:
+    kept, held = music_folds.split(examples, 1, 0)
+    real = [e for e in examples if e.set == "emotify"]
+    watched, alone = (train(kept, QUICK, 1, _tell, real, pieces) for pieces in (held, []))
+    assert {part: sorted(curves) for part, curves in watched.losses.items()} == {
+        "songs": ["held out (of the raters)", "learned (of the teachers)"],
+        "moments": ["held out", "learned"],
+    }
+    assert [len(c) for curves in watched.losses.values() for c in curves.values()] == [3, 3, 2, 2]
+    assert all(value > 0 for curves in watched.losses.values() for c in curves.values() for value in c)
+    states = [trained.net.state_dict() for trained in (watched, alone)]
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
+
+
 def test_a_constant_guess_scores_nothing(examples: list[Example]) -> None:
     """The report must not flatter: who always says the same has no correlation and the error of the constant."""
     nothing = [
@@ -202,12 +216,39 @@ def test_the_evaluation_prints_goals_and_controls(
     monkeypatch.setattr(evaluation, "load", partial(load, programs=PIANO_ONLY))
     monkeypatch.setattr(evaluation, "Recipe", lambda: QUICK)
     monkeypatch.setattr(evaluation, "COMBINATIONS", (("vgmidi",), ("emotify",)))
+    monkeypatch.setattr(evaluation, "ablations", lambda: {"all": (QUICK, music_emotion.SETS, (PIANO,))})
     arguments = ["--data", str(data), "--cache", str(cache), "--out", str(tmp_path), "--seeds", "2"]
-    assert evaluation.main([*arguments, "--parts", "folds", "sources"]) == 0
+    assert evaluation.main([*arguments, "--parts", "folds", "sources", "ablation"]) == 0
     printed = capsys.readouterr().out
-    for what in ("mean of 2 seeds", "control", "95 % CI", *evaluation.GOALS, "The paper", "emotify"):
+    for what in (
+        "mean of 2 seeds",
+        "control",
+        "95 % CI",
+        *evaluation.GOALS,
+        "The paper",
+        "emotify",
+        "each part adds",
+    ):
         assert what in printed, what
-    assert (tmp_path / "music_emotion_learning.png").read_bytes().startswith(b"\x89PNG")
+    for part in ("songs", "moments"):
+        assert (tmp_path / f"music_emotion_{part}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_left_out_in_the_ablation() -> None:
+    rows = evaluation.ablations()
+    assert {name: set(music_emotion.SETS) - set(sources) for name, (_, sources, _) in rows.items() if "emotify" in name}
+    assert [name for name, (_, sources, _) in rows.items() if len(sources) < 3] == [
+        f"without {name}" for name in music_emotion.SETS
+    ]
+    assert not rows["without teachers (labels alone)"][0].songs.taught
+    assert rows["without joined pieces"][0].moves.balance == 0
+
+
+def test_labels_alone_can_teach_too(examples: list[Example]) -> None:
+    alone = replace(SMALL, songs=replace(SMALL.songs, taught=False))
+    trained = train(examples, alone, 1, _tell, [e for e in examples if e.set == "emotify"])
+    found = np.array([trained.hear(e).mean(axis=0) for e in examples])
+    assert ((found > 0) == (np.array([e.song for e in examples]) > 0)).mean() > 0.8
 
 
 @pytest.mark.parametrize(
