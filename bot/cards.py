@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
+from bot.config import RetentionSettings
 from bot.contract import Audio, Button, Document, Part, Picture, Reply, Text
 from bot.markup import clip
 from bot.replies import explain, say
@@ -47,6 +50,19 @@ def failure_of(answer: Answer, language: Language) -> Reply:
         parts.append(Text(say(language, "error.reported", incident=answer.incident), "small"))
     again = Button(say(language, "button.retry"), write("again", answer.job_id))
     return Reply(tuple(parts), () if answer.fault == "asker" else ((again,),), language=language)
+
+
+def fate_of(card: Reply, kept: bool, retention: RetentionSettings) -> Reply:
+    """Add what becomes of the file that the person had sent: kept while others may rate the pair, or deleted."""
+    if kept:
+        days = math.ceil(retention.uploads_days)
+        said = say(card.language, "card.kept", days=days) if days else say(card.language, "card.kept_always")
+    elif retention.again_hours:
+        said = say(card.language, "card.not_kept", hours=math.ceil(retention.again_hours))
+    else:
+        said = say(card.language, "card.not_kept_now")
+    texts = next((i for i, part in enumerate(card.parts) if not isinstance(part, Text)), len(card.parts))
+    return replace(card, parts=(*card.parts[:texts], Text(said, "small"), *card.parts[texts:]))
 
 
 def why_of(result: StoryResult | ComposeResult, language: Language) -> Reply:

@@ -166,6 +166,8 @@ async def again(desk: Desk, actor: Actor, place: Place, job: int, *, dedupe: str
     if isinstance(wish, StoryRequest):
         if isinstance(wish.source, LinkSource) and not (visit.settings.links and desk.config.engine.media.links):
             raise UserError("Links are switched off here; please send the audio file itself.", code="links_off_here")
+        if desk.inbox.holds(wish) and not await desk.inbox.has(wish):
+            raise UserError("That recording is no longer kept; please send it again.", code="recording_gone")
         wish = replace(wish, seed=seed, max_seconds=visit.settings.max_seconds)
     else:
         seconds = _seconds(visit, wish.seconds)

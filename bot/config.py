@@ -110,9 +110,13 @@ class RetentionSettings:
     results_days: float = 365.0
     """Jobs with their texts, results, pairs and votes."""
     uploads_days: float = 365.0
-    """Files that people sent: `again` and the listening test need them."""
+    """Files that people sent, while their pair is kept for rating."""
+    again_hours: Annotated[float, Field(ge=0.0)] = 1.0
+    """All other files that people sent: `again` needs them for so long after the job; 0: deleted as soon as it ends."""
     audit_days: float = 365.0
     """What admins did."""
+    most_bytes: Annotated[int, Field(ge=0)] = 50_000_000_000
+    """What files may take together: beyond, the oldest go first, those that people sent before results."""
 
 
 Share = Annotated[float, Field(ge=0.0, le=0.3)]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Concatenate, Literal, ParamSpec, cast, get_args
 
 from bot.ballots import Ballots
-from bot.cards import card_of, failure_of
+from bot.cards import card_of, failure_of, fate_of
 from bot.config import Config
 from bot.contract import Actor, Button, Messenger, Place, Posted, Reply, Status, Text
 from bot.inbox import Inbox
@@ -26,7 +26,7 @@ from bot.metrics import Metrics
 from bot.places import PlaceSettings, read_settings
 from bot.replies import explain, say
 from bot.tokens import write
-from db import outbox, pairs, people, settings
+from db import outbox, pairs, people, settings, uploads
 from db.outbox import FollowRow
 from engine.clock import Clock
 from engine.errors import TuneTaleError, UserError, incident_id
@@ -163,9 +163,18 @@ class Desk:
             actor, place = Actor(asker.platform, asker.person), Place(asker.platform, asker.chat, "group")
             language = (await self.visit(actor, place)).language
         if answer.result is None or answer.folder is None:
-            return failure_of(answer, language)
+            return await self._with_fate(answer.job_id, failure_of(answer, language))
         pair = await self.ledger.read(lambda conn: pairs.of_job(conn, answer.job_id))
-        return card_of(answer.job_id, answer.result, answer.folder, None if pair is None else pair.id, language)
+        card = card_of(answer.job_id, answer.result, answer.folder, None if pair is None else pair.id, language)
+        return await self._with_fate(answer.job_id, card)
+
+    async def _with_fate(self, job_id: int, card: Reply) -> Reply:
+        """Say under a card what becomes of the file that the person had sent, if it was one."""
+        job = await self.queue.job(job_id)
+        if job is None or not self.inbox.holds(job.request):
+            return card
+        kept = await self.ledger.read(lambda conn: uploads.kept(conn, job_id))
+        return fate_of(card, kept, self.config.retention)
 
     def most_bytes(self, place: Place) -> int | None:
         """Return the largest file that can be sent to a place; None where nothing is sent, or nobody is connected."""

@@ -1,11 +1,13 @@
 """Files that people send: taken in under the limits, kept beside the results, swept when nobody's any more.
 
-A file has a random name; what the person called it is only ever shown. The engine opens it in a child of its own.
+A file is kept once for each content, under its SHA-256; what the person called it is only ever shown. It appears whole
+or not at all. The engine opens it in a child of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 import shutil
@@ -14,6 +16,7 @@ from pathlib import Path
 from bot.contract import Upload
 from db import uploads
 from engine.errors import Transient, UserError
+from engine.jobs import FileSource, Request, StoryRequest
 from engine.ledger import Ledger
 
 FOLDER = "uploads"
@@ -32,6 +35,7 @@ class Inbox:
         self.folder = folder / FOLDER
         self._ledger = ledger
         self._arriving: set[str] = set()
+        self._settling = asyncio.Lock()  # between a file's row and its place in the folder nothing may be swept
 
     async def take(self, upload: Upload, person_id: int, most_bytes: int, now: float) -> Path:
         """Fetch a file and keep it as the person's; return where it lies. Raises `UserError` and `Transient`.
@@ -45,21 +49,21 @@ class Inbox:
                 "The files that TuneTale keeps for you have become too many; please use /forgetme, or a link.",
                 code="too_many_files",
             )
-        name = secrets.token_hex(16)
-        path, partial = self.folder / name, self.folder / f"{name}{_PARTIAL}"
-        self._arriving.add(name)
+        partial = self.folder / f"{secrets.token_hex(16)}{_PARTIAL}"
+        self._arriving.add(partial.name)
         try:
             await asyncio.to_thread(self.folder.mkdir, mode=0o700, parents=True, exist_ok=True)
             await upload.fetch(partial)
-            size = await asyncio.to_thread(_settle, partial, most_bytes)
-            await self._ledger.write(lambda conn: uploads.add(conn, name, person_id, size, now))
-            await asyncio.to_thread(os.replace, partial, path)
+            size, name = await asyncio.to_thread(_settle, partial, most_bytes)
+            async with self._settling:
+                await self._ledger.write(lambda conn: uploads.add(conn, name, person_id, size, now))
+                await asyncio.to_thread(os.replace, partial, self.folder / name)
         except OSError as error:
             raise Transient(f"The file could not be kept: {error.strerror}.", code="folder") from error
         finally:
-            self._arriving.discard(name)
+            self._arriving.discard(partial.name)
             await asyncio.to_thread(partial.unlink, missing_ok=True)
-        return path
+        return self.folder / name
 
     async def copy(self, path: Path, person_id: int | None, now: float) -> Path:
         """Keep a copy of one of our own results as the person's file, so that it outlives the result."""
@@ -92,17 +96,25 @@ class Inbox:
 
     async def sweep(self) -> int:
         """Remove files that belong to nobody (their person is gone, or they are too old); return how many."""
-        names = await asyncio.to_thread(_names, self.folder)
-        # A file that arrived after the look at the folder is not in it, so its missing row does no harm.
-        arriving = frozenset(self._arriving)
-        unknown = await self._ledger.read(
-            lambda conn: [
-                name for name in names if name.removesuffix(_PARTIAL) not in arriving and not uploads.known(conn, name)
-            ]
-        )
-        for name in unknown:
-            await asyncio.to_thread((self.folder / name).unlink, missing_ok=True)
+        async with self._settling:
+            names = await asyncio.to_thread(_names, self.folder)
+            arriving = frozenset(self._arriving)
+            unknown = await self._ledger.read(
+                lambda conn: [name for name in names if name not in arriving and not uploads.known(conn, name)]
+            )
+            for name in unknown:
+                await asyncio.to_thread((self.folder / name).unlink, missing_ok=True)
         return len(unknown)
+
+    def holds(self, request: Request) -> bool:
+        """Return whether a request is about a file that somebody sent here."""
+        source = request.source if isinstance(request, StoryRequest) else None
+        return isinstance(source, FileSource) and Path(source.path).parent == self.folder
+
+    async def has(self, request: StoryRequest) -> bool:
+        """Return whether the file that a request is about is still there."""
+        source = request.source
+        return isinstance(source, FileSource) and await asyncio.to_thread(Path(source.path).is_file)
 
 
 def check_size(upload: Upload, most_bytes: int) -> None:
@@ -128,8 +140,8 @@ def megabytes(count: int) -> str:
     return f"{count / 1e6:.1f}".removesuffix(".0")
 
 
-def _settle(partial: Path, most_bytes: int) -> int:
-    """Return the size of a file that has arrived, after it is safe on the disk."""
+def _settle(partial: Path, most_bytes: int) -> tuple[int, str]:
+    """Return size and SHA-256 of a file that has arrived, after it is safe on the disk."""
     size = partial.stat().st_size
     if size > most_bytes:
         raise UserError(
@@ -139,7 +151,7 @@ def _settle(partial: Path, most_bytes: int) -> int:
         )
     with partial.open("rb") as file:
         os.fsync(file.fileno())
-    return size
+        return size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _names(folder: Path) -> list[str]:

@@ -30,6 +30,7 @@ async def privacy(desk: Desk, actor: Actor, place: Place) -> Reply:
                 visit.language,
                 "privacy.time",
                 results=_days(visit, keep.results_days),
+                again=say(visit.language, "privacy.hours", hours=math.ceil(keep.again_hours)),
                 uploads=_days(visit, keep.uploads_days),
                 audit=_days(visit, keep.audit_days),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from db import uploads
 from db.rows import JobRow, LaneRow, WaitingRow, WorkRow
 
 _JOB = (
@@ -125,6 +126,8 @@ RESULT = "SELECT result, attempt FROM job WHERE id = ? AND state = 'done'"
 EMPTY = "UPDATE job SET args = '{}', result = '{}' WHERE id = ? AND state = 'done'"
 # Jobs that were over before a time.
 OLD = "DELETE FROM job WHERE state IN ('done', 'dead', 'cancelled') AND ended < ?"
+# Jobs that were over first, by the index job_ended.
+OLDEST = "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE ended IS NOT NULL ORDER BY ended LIMIT ?)"
 # Whether any job is not over.
 ANY_LIVE = (
     "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued') OR EXISTS (SELECT 1 FROM job WHERE state = 'running')"
@@ -167,6 +170,7 @@ def add(
     values = (kind, version, args, person_id, chat_id, reply_to, dedupe, now, now)
     row = _one(conn, BY_ID, conn.execute(ADD, values).lastrowid)
     assert row is not None
+    uploads.link(conn, row.id, args)
     return row
 
 
@@ -307,8 +311,14 @@ def result(conn: sqlite3.Connection, job_id: int) -> tuple[str, int] | None:
 def empty(conn: sqlite3.Connection, job_id: int) -> None:
     """Take the words out of a finished job."""
     conn.execute(EMPTY, (job_id,))
+    uploads.unlink(conn, job_id)
 
 
 def remove_old(conn: sqlite3.Connection, before: float) -> int:
     """Remove jobs that were over before a time, with all that hangs on them; return how many."""
     return conn.execute(OLD, (before,)).rowcount
+
+
+def remove_oldest(conn: sqlite3.Connection, count: int) -> int:
+    """Remove the jobs that were over first, with all that hangs on them; return how many."""
+    return conn.execute(OLDEST, (count,)).rowcount

@@ -174,6 +174,12 @@ class Queue:
         await self.sweep()
         return removed
 
+    async def retire_oldest(self, count: int) -> int:
+        """Delete the `count` jobs that were over first, as `retire` does; return how many."""
+        removed = await self._write(lambda conn: jobs.remove_oldest(conn, count))
+        await self.sweep()
+        return removed
+
     async def sweep(self) -> int:
         """Look through all folders and remove those of attempts that nobody needs; return how many."""
         try:

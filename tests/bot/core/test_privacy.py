@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot import admin, commands, privacy
-from bot.contract import Document, Posted, Reply, Upload
+from bot.contract import Actor, Document, Place, Posted, Reply, Upload
 from bot.press import press
-from bot.upkeep import DAY_S, tidy
+from bot.upkeep import DAY_S, HOUR_S, tidy
 from db import about, people
 from db.migrate import migrate, shipped
-from tests.fakes.chat import ANNA, BEN, BOSS, GROUP, HOME, Room, button, file_of, texts
+from engine.errors import UserError
+from tests.fakes.chat import ANNA, BEN, BOSS, CONFIG, GROUP, HOME, Room, button, file_of, room, texts
 
 KEPT = {"audit", "campaign"}
 """Tables that keep a row and forget who it was; their column becomes null."""
@@ -129,6 +132,88 @@ async def test_retention_lets_go_of_what_is_old(here: Room) -> None:
     tables = document(await privacy.mydata(here.desk, ANNA, HOME))
     assert [job["state"] for job in tables["job"]] == ["queued"]  # what waits is not old
     assert "upload" not in tables and list(here.desk.inbox.folder.iterdir()) == []
+
+
+async def sent(at: Room, actor: Actor, place: Place, data: bytes = b"song") -> Path:
+    """Send a recording; return where it lies."""
+    before = set(at.desk.inbox.folder.glob("*"))
+    await commands.story(at.desk, actor, place, Upload("song.mp3", len(data), file_of(data)))
+    (path,) = set(at.desk.inbox.folder.glob("*")) - before or {at.desk.inbox.folder / sha256(data).hexdigest()}
+    return path
+
+
+async def test_a_recording_is_kept_under_its_content_once_for_all(here: Room) -> None:
+    first, second = await sent(here, ANNA, GROUP), await sent(here, BEN, GROUP)
+    assert first == second and first.name == sha256(b"song").hexdigest() and first.read_bytes() == b"song"
+    sure = await privacy.forgetme(here.desk, ANNA, HOME)
+    await press(here.desk, ANNA, HOME, button(sure, "yes"))
+    assert first.exists(), "it is Ben's as well"
+    sure = await privacy.forgetme(here.desk, BEN, GROUP)
+    await press(here.desk, BEN, GROUP, button(sure, "yes"))
+    assert not first.exists()
+
+
+@pytest.mark.parametrize(("place", "word"), [(GROUP, "is kept for 365 days"), (HOME, "is not kept for rating")])
+async def test_the_answer_says_what_becomes_of_the_recording_and_so_it_is(here: Room, place: Place, word: str) -> None:
+    path = await sent(here, ANNA, place)
+    job = await here.finish()
+    await here.deliver()
+    assert word in texts(here.messenger.letters[-1].reply)
+    here.clock.advance(0.9 * HOUR_S)
+    await tidy(here.desk)
+    assert path.exists(), "for “Again”"
+    here.clock.advance(0.2 * HOUR_S)
+    await tidy(here.desk)
+    assert path.exists() == (place is GROUP)
+    again = texts(await commands.again(here.desk, ANNA, place, job))
+    assert ("no longer kept" in again) == (place is HOME)
+
+
+async def test_a_published_pair_keeps_its_recording(here: Room) -> None:
+    path = await sent(here, ANNA, HOME)
+    await here.finish()
+    await here.desk.ledger.write(lambda conn: conn.execute("INSERT INTO publication VALUES (1, 0)"))
+    here.clock.advance(2 * HOUR_S)
+    await tidy(here.desk)
+    assert path.exists()
+    here.clock.advance(366 * DAY_S)
+    await tidy(here.desk)
+    assert not path.exists()
+
+
+async def test_after_a_failure_the_recording_goes_as_well(here: Room) -> None:
+    path = await sent(here, ANNA, GROUP)
+    await here.fail(UserError("It is silent.", code="silent"))
+    await here.deliver()
+    assert "is not kept for rating" in texts(here.messenger.letters[-1].reply)
+    here.clock.advance(1.1 * HOUR_S)
+    await tidy(here.desk)
+    assert not path.exists()
+
+
+async def test_a_deleted_pair_takes_its_recording_along(here: Room) -> None:
+    path = await sent(here, ANNA, GROUP)
+    await here.finish()
+    await here.queue.take_away(1)
+    here.clock.advance(1.1 * HOUR_S)
+    await tidy(here.desk)
+    assert not path.exists()
+
+
+async def test_beyond_the_quota_the_oldest_files_go_first_and_no_live_one(tmp_path: Path) -> None:
+    config = replace(CONFIG, retention=replace(CONFIG.retention, most_bytes=25_000))
+    async with room(tmp_path, config) as here:
+        old = await sent(here, ANNA, GROUP, b"a" * 10_000)
+        await here.finish()
+        here.clock.advance(60)
+        young = await sent(here, BEN, GROUP, b"b" * 10_000)
+        waiting = await sent(here, BEN, GROUP, b"c" * 10_000)
+        assert await tidy(here.desk) > 0
+        assert [path.exists() for path in (old, young, waiting)] == [False, True, True]
+        here.desk.config = replace(config, retention=replace(config.retention, most_bytes=20_000))
+        await tidy(here.desk)
+        assert not (here.folder / "1-1").exists(), "then results go"
+        assert young.exists() and waiting.exists()
 
 
 async def test_an_upload_that_waits_is_not_old(here: Room) -> None:
