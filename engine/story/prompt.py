@@ -15,6 +15,7 @@ from engine.emotion.setting import Setting
 from engine.emotion.words import Words
 from engine.jobs import Language
 from engine.story.chat import LONGEST_TOKENS, Ask, Message
+from engine.story.sanitize import clean_text
 from engine.story.storyteller import Prompt
 
 EVEN_SHARE = 0.5
@@ -152,7 +153,7 @@ def form(prompt: Prompt) -> str:
     """Return the form in which an answer is wanted; `engine.story.parse` reads it."""
     english = prompt.language == "en"
     label = "Title: " if english else "標題："
-    title = prompt.title or "…"
+    title = clean_text(prompt.title or "") or "…"  # one line: a person's words are no part of the form
     return "\n\n".join([f"{label}{title}", *(f"{i}. …" for i in range(1, len(prompt.beats) + 1))])
 
 
