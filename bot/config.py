@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 
 from engine.errors import UserError
+from engine.secret_file import read_secret, refuse_shared
 from engine.settings import EngineSettings
 
 DEFAULT_PATH = Path("config.toml")
@@ -45,7 +46,7 @@ class TokenSettings:
         if self.token_env and environment.get(self.token_env, "").strip():
             return SecretStr(environment[self.token_env].strip())
         if self.token_file:
-            return SecretStr(_private_text(Path(self.token_file)).strip())
+            return SecretStr(read_secret(Path(self.token_file)))
         return self.token if self.token.get_secret_value() else None
 
 
@@ -169,7 +170,7 @@ def load_config(path: Path | None) -> Config:
         raise UserError(f"The configuration file {path} cannot be read: {error}.", code="bad_config") from None
     config = parse_config(text, str(path))
     if any(secret.get_secret_value() for secret in _secrets(config)):
-        _refuse_shared(path, mode)
+        refuse_shared(path, mode)
     return config
 
 
@@ -199,25 +200,6 @@ def _secrets(settings: Any) -> Iterator[SecretStr]:
             yield value
         elif is_dataclass(value):
             yield from _secrets(value)
-
-
-def _private_text(path: Path) -> str:
-    """Read a file that holds a secret. Raises `UserError` when others may read it too."""
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The file {path} cannot be read: {error}.", code="bad_config") from None
-    _refuse_shared(path, mode)
-    return text
-
-
-def _refuse_shared(path: Path, mode: int) -> None:
-    if mode & 0o077:
-        raise UserError(
-            f"{path} holds a secret, but others on this machine may read it; please run `chmod 600 {path}`.",
-            code="shared_secret",
-        )
 
 
 def _unknown_keys(values: Mapping[str, Any], shape: type, prefix: str = "") -> Iterator[str]:

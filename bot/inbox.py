@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bot.contract import Upload
 from db import uploads
+from engine import vault
 from engine.errors import Transient, UserError
 from engine.jobs import FileSource, Request, StoryRequest
 from engine.ledger import Ledger
@@ -49,8 +50,9 @@ class Inbox:
                 "The files that TuneTale keeps for you have become too many; please use /forgetme, or a link.",
                 code="too_many_files",
             )
-        partial = self.folder / f"{secrets.token_hex(16)}{_PARTIAL}"
-        self._arriving.add(partial.name)
+        arriving = secrets.token_hex(16)
+        partial = self.folder / f"{arriving}{_PARTIAL}"
+        self._arriving.add(arriving)
         try:
             await asyncio.to_thread(self.folder.mkdir, mode=0o700, parents=True, exist_ok=True)
             await upload.fetch(partial)
@@ -61,7 +63,7 @@ class Inbox:
         except OSError as error:
             raise Transient(f"The file could not be kept: {error.strerror}.", code="folder") from error
         finally:
-            self._arriving.discard(partial.name)
+            self._arriving.discard(arriving)
             await asyncio.to_thread(partial.unlink, missing_ok=True)
         return self.folder / name
 
@@ -86,7 +88,7 @@ class Inbox:
             await asyncio.to_thread(self.folder.mkdir, mode=0o700, parents=True, exist_ok=True)
             await upload.fetch(partial)
             await asyncio.to_thread(_settle, partial, most)
-            return (await asyncio.to_thread(partial.read_bytes)).decode("utf-8-sig")
+            return (await asyncio.to_thread(vault.current().read, partial)).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise UserError("This is not a UTF-8 text file; please save it as UTF-8.", code="not_text") from None
         except OSError as error:
@@ -100,7 +102,9 @@ class Inbox:
             names = await asyncio.to_thread(_names, self.folder)
             arriving = frozenset(self._arriving)
             unknown = await self._ledger.read(
-                lambda conn: [name for name in names if name not in arriving and not uploads.known(conn, name)]
+                lambda conn: [
+                    name for name in names if name.partition(".")[0] not in arriving and not uploads.known(conn, name)
+                ]
             )
             for name in unknown:
                 await asyncio.to_thread((self.folder / name).unlink, missing_ok=True)
@@ -151,7 +155,9 @@ def _settle(partial: Path, most_bytes: int) -> tuple[int, str]:
         )
     with partial.open("rb") as file:
         os.fsync(file.fileno())
-        return size, hashlib.file_digest(file, "sha256").hexdigest()
+        name = hashlib.file_digest(file, "sha256").hexdigest()
+    vault.current().seal(partial)
+    return size, name
 
 
 def _names(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import vault
 from engine.emotion.beats import find_beats
 from engine.emotion.sentences import split
 from engine.emotion.text_input import check_text
@@ -44,7 +45,14 @@ class Pipeline:
         return self._stages.models
 
     def __call__(self, request: Request, folder: Path, report: Report) -> Result:
-        """Do what is asked; files go into `folder`. Raises `UserError`, and what `report` raises."""
+        """Do what is asked; files go into `folder`, sealed. Raises `UserError`, and what `report` raises."""
+        result = self._do(request, folder, report)
+        for path in folder.iterdir():
+            if path.is_file():
+                vault.current().seal(path)
+        return result
+
+    def _do(self, request: Request, folder: Path, report: Report) -> Result:
         match request:
             case StoryRequest():
                 return to_story(request, self._stages, self._settings, folder, report)
@@ -98,5 +106,6 @@ class Pipeline:
 
 
 def load_pipeline(settings: EngineSettings) -> Pipeline:
-    """Load every stage that the settings name. Raises `UserError` with one sentence when one cannot load."""
+    """Load the key and every stage that the settings name. Raises `UserError` with one sentence when one cannot."""
+    vault.use(vault.load(settings.vault.key_file))
     return Pipeline(load_stages(settings), settings)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.store import Store, StoreError
+from engine import vault
 from engine.clock import Clock
 from engine.errors import UserError
 from engine.ledger import Ledger
@@ -66,6 +67,8 @@ async def running(
         try:
             folder = files_folder(path)
             folder.mkdir(parents=True, exist_ok=True)
+            vault.use(vault.load(settings.vault.key_file))
+            vault.current().prove(folder)
             queue = Queue(
                 store,
                 folder,

@@ -177,6 +177,14 @@ class AudiocraftSettings:
 
 
 @dataclass(frozen=True)
+class VaultSettings:
+    """Whether files are sealed on the disk."""
+
+    key_file: str = ""
+    """File with an age key, which only its owner may read; empty: files lie in the clear."""
+
+
+@dataclass(frozen=True)
 class WorkerSettings:
     """How the worker process runs."""
 
@@ -209,6 +217,7 @@ class EngineSettings:
     t5: T5Settings = field(default_factory=T5Settings)
     musicgen: MusicgenSettings = field(default_factory=MusicgenSettings)
     audiocraft: AudiocraftSettings = field(default_factory=AudiocraftSettings)
+    vault: VaultSettings = field(default_factory=VaultSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import vault
 from engine.emotion.curve import VA, Beat, EmotionCurve
 from engine.jobs import CurveData, FileSource, MusicFacts, PlainBeat, Source
 from engine.media.decode import decode
@@ -54,8 +55,8 @@ def get_recording(
             fetched = fetch(source.url, settings.media, folder, report)
         path, name = fetched.path, fetched.title
     try:
-        with watch("decode"):
-            return decode(path, name, settings.media, folder, report)
+        with watch("decode"), vault.current().plain(path) as readable:
+            return decode(readable, name, settings.media, folder, report)
     finally:
         if not isinstance(source, FileSource):
             path.unlink(missing_ok=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-import shutil
 from pathlib import Path
 from typing import Literal
 
 from bot.console.sources import Place
+from engine import vault
 from engine.errors import UserError
 from engine.jobs import (
     Answer,
@@ -75,7 +75,7 @@ def put_files(result: StoryResult | ComposeResult, source: Path, target: Path) -
     paths = {field: str(target / name) for field, name in names.items()} | {"json": str(target / "result.json")}
     for name in names.values():
         partial = target / f".{name}.partial"
-        shutil.copyfile(source / name, partial)
+        partial.write_bytes(vault.current().read(source / name))
         os.replace(partial, target / name)
     placed = _with_paths(result, paths)
     partial = target / ".result.json.partial"

@@ -12,6 +12,7 @@ from bot.config import Config
 from bot.console.platform import Console
 from bot.deliver import deliver_forever
 from bot.running import run, tokens
+from engine.secret_file import read_secret
 from engine.service import running
 
 
@@ -22,10 +23,21 @@ def run_command(arguments: argparse.Namespace, config: Config) -> int:
         asyncio.run(_until_idle(config, store))
         return 0
     secrets = tokens(config, os.environ)
-    hook = config.telegram.webhook_secret
-    logs.set_up([secret.get_secret_value() for secret in (*secrets.values(), hook)])
+    known = [secret.get_secret_value() for secret in (*secrets.values(), config.telegram.webhook_secret)]
+    logs.set_up([*known, *_keys(config)])
     asyncio.run(run(config, store, secrets))
     return 0
+
+
+def _keys(config: Config) -> list[str]:
+    """Return the key of the language model's server, which a worker reads for itself, so that no log shows it."""
+    server = config.engine.server
+    if config.engine.stages.backend("storyteller") != "openai":
+        return []
+    return [
+        os.environ.get(server.api_key_variable, "").strip(),
+        read_secret(Path(server.api_key_file)) if server.api_key_file else "",
+    ]
 
 
 async def _until_idle(config: Config, store: Path) -> None:

@@ -16,6 +16,7 @@ import discord
 from bot.contract import Audio, Button, Document, Picture, Reply, Text
 from bot.discord.buttons import TokenButton
 from bot.markup import DISCORD_MESSAGE, clip, discord_pages
+from engine import vault
 
 MAX_FILES = 10
 """Files of one message."""
@@ -103,7 +104,7 @@ def _open(part: FilePart) -> discord.File:
         return discord.File(io.BytesIO(part.data or b""), part.name)
     assert part.path is not None
     alt = clip(part.alt, MAX_ALT) if isinstance(part, Picture) else None
-    return discord.File(part.path, part.name, description=alt)
+    return discord.File(io.BytesIO(vault.current().read(part.path)), part.name, description=alt)
 
 
 def view_of(rows: Sequence[Sequence[Button]]) -> discord.ui.View:

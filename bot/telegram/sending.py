@@ -21,6 +21,7 @@ from bot.telegram.errors import translated, unchanged
 from bot.telegram.layout import Outgoing
 from bot.telegram.limiter import Urgency
 from bot.telegram.reading import address, posted
+from engine import vault
 from engine.errors import TuneTaleError
 from engine.jobs import Language
 
@@ -132,13 +133,13 @@ async def _media(part: Audio | Picture | Document | None) -> dict[str, Any]:
 
 
 async def _file(path: Path, name: str) -> InputFile:
-    return InputFile(await asyncio.to_thread(path.read_bytes), name)
+    return InputFile(await asyncio.to_thread(vault.current().read, path), name)
 
 
 def cover(picture: Path) -> bytes:
     """Return a picture as Telegram takes it for the cover of music."""
     data = io.BytesIO()
-    with Image.open(picture) as image:
+    with Image.open(io.BytesIO(vault.current().read(picture))) as image:
         small = image.convert("RGB")
         small.thumbnail((COVER_SIDE, COVER_SIDE))
         small.save(data, "JPEG", quality=COVER_QUALITY)

@@ -22,6 +22,7 @@ import openai
 from openai import AsyncOpenAI
 
 from engine.errors import Transient, TuneTaleError, UserError
+from engine.secret_file import read_secret
 from engine.settings import ServerSettings, WritingSettings
 from engine.story.chat import Ask, Told
 
@@ -290,10 +291,7 @@ def _read_key(server: ServerSettings) -> str:
         key, where = os.environ.get(server.api_key_variable, ""), f"environment variable {server.api_key_variable}"
     elif server.api_key_file:
         where = f"file {server.api_key_file}"
-        try:
-            key = Path(server.api_key_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise UserError(f"The {where} with the API key cannot be read.", code="bad_key") from None
+        key = read_secret(Path(server.api_key_file))
     else:
         return ""
     key = key.strip()

@@ -104,6 +104,7 @@ def hostile(text: str) -> str:
 def test_a_hostile_models_words_stay_words(tmp_path: Path, over_http: bool) -> None:
     """A model that answers with each injection; some of them by a real server. Then the card, as platforms show it."""
     (tmp_path / "key").write_text(KEY)
+    (tmp_path / "key").chmod(0o600)
     job, told = _Finished(tmp_path), 0
     texts = ALL[::7] if over_http else ALL
     with serving(good("")) as server:

@@ -49,6 +49,7 @@ def ignore(share: float) -> None:
 
 def test_what_is_asked_and_what_comes(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f"{KEY}\n")
+    (tmp_path / "key").chmod(0o600)
     shares: list[float] = []
     with serving(good(STORY)) as server:
         model = chat(server.url, api_key_file=str(tmp_path / "key"))
@@ -199,7 +200,7 @@ def test_cancel_lets_go() -> None:
         ({"url": "http://[::1"}, "is no address of a server"),
         ({"url": f"https://me:{KEY}@host/v1"}, "holds a password"),
         ({"model": ""}, "engine.server.model is empty"),
-        ({"api_key_file": "/nowhere/key"}, "file /nowhere/key with the API key cannot be read"),
+        ({"api_key_file": "/nowhere/key"}, "file /nowhere/key cannot be read"),
         ({"api_key_variable": "TUNETALE_NO_SUCH_KEY"}, "environment variable TUNETALE_NO_SUCH_KEY holds no API key"),
     ],
 )
@@ -212,8 +213,17 @@ def test_settings_that_cannot_work(settings: dict[str, str], said: str) -> None:
 def test_a_file_that_is_no_key(tmp_path: Path) -> None:
     for text in ("", "two words", "line\nbreak", "schlüssel"):
         (tmp_path / "key").write_text(text)
+        (tmp_path / "key").chmod(0o600)
         with pytest.raises(UserError, match="holds no API key"):
             chat("http://127.0.0.1:1/v1", api_key_file=str(tmp_path / "key"))
+
+
+def test_a_key_that_others_may_read(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY)
+    (tmp_path / "key").chmod(0o640)
+    with pytest.raises(UserError, match="chmod 600") as caught:
+        chat("http://127.0.0.1:1/v1", api_key_file=str(tmp_path / "key"))
+    assert KEY not in caught.value.message
 
 
 def test_a_key_in_the_open_is_warned_of(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
