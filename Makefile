@@ -15,7 +15,7 @@ help:
 	@echo "make demo    music to story, and story to music, on the examples"
 	@echo "make test    the whole test suite"
 	@echo "make test-audiocraft   builds audiocraft's environment, and its tests"
-	@echo "make lint    ruff and mypy"
+	@echo "make lint    ruff, mypy, and the locked list of dependencies"
 	@echo "make chaos   a thousand kills at random moments (about ten minutes)"
 	@echo "make fuzz    ten minutes of coverage-guided fuzzing (atheris)"
 	@echo "make bench   the benchmarks, as printed in docs/benchmarks.md"
@@ -51,6 +51,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.security.audit
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -116,6 +116,8 @@ class RetentionSettings:
     """All other files that people sent: `again` needs them for so long after the job; 0: deleted as soon as it ends."""
     audit_days: float = 365.0
     """What admins did."""
+    backups_days: Annotated[float, Field(ge=0.0)] = 30.0
+    """Dated backups in a folder: `tunetale backup FOLDER` removes older ones, and forgotten people with them."""
     most_bytes: Annotated[int, Field(ge=0)] = 50_000_000_000
     """What files may take together: beyond, the oldest go first, those that people sent before results."""
 

@@ -33,6 +33,7 @@ async def privacy(desk: Desk, actor: Actor, place: Place) -> Reply:
                 again=say(visit.language, "privacy.hours", hours=math.ceil(keep.again_hours)),
                 uploads=_days(visit, keep.uploads_days),
                 audit=_days(visit, keep.audit_days),
+                backups=_days(visit, keep.backups_days),
             )
         ),
         Text(say(visit.language, "privacy.use")),

@@ -41,12 +41,19 @@ def about(conn: sqlite3.Connection, person_id: int) -> dict[str, list[Row]]:
         for table in list(pending):
             parents = [key for key in keys[table] if key[0] in found and key[0] not in ("chat", "person")]
             if parents:
-                parent, own, there = parents[0]
-                found[table] = _rows(conn, table, own, [row[there] for row in found[parent]])
+                rows = []
+                for parent, own, there in parents:
+                    rows += _rows(conn, table, own, [row[there] for row in found[parent]])
+                found[table] = [row for i, row in enumerate(rows) if row not in rows[:i]]
                 pending.remove(table)
                 grown = True
     chats = {row[own] for table, rows in found.items() for t, own, _ in keys[table] if t == "chat" for row in rows}
     found["chat"] = _rows(conn, "chat", "id", sorted(chat for chat in chats if chat is not None))
+    private = [row["id"] for row in found["chat"] if row["kind"] == "private"]
+    for table in pending:  # what hangs on the person's private chat alone
+        for parent, own, _ in keys[table]:
+            if parent == "chat":
+                found[table] = _rows(conn, table, own, private)
     return {table: rows for table, rows in found.items() if rows}
 
 

@@ -46,6 +46,7 @@ _SETTINGS: tuple[tuple[str, str, object], ...] = (
     ("foreign_keys", "ON", 1),
     ("busy_timeout", "10000", 10000),  # milliseconds; for a backup tool that holds the file for a moment
     ("trusted_schema", "OFF", 0),  # a doctored file calls no function from its schema
+    ("secure_delete", "ON", 1),  # what is deleted is overwritten: free pages would keep forgotten people's words
     ("temp_store", "MEMORY", 2),  # no temporary file with people's words in it
 )
 """(pragma, value, what it must read afterwards): SQLite ignores an unknown or impossible setting without a word."""

@@ -5,9 +5,12 @@ The archive is an uncompressed tar (audio and pictures are compressed already): 
 
 from __future__ import annotations
 
+import calendar
 import os
+import re
 import tarfile
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from db.store import Store, StoreError, check, unfinished
 from engine.errors import UserError
 from engine.service import files_folder
 
+_STAMP, _DATED = "%Y%m%d-%H%M%S", re.compile(r"tunetale-([0-9]{8}-[0-9]{6})\.tar")
 STORE, FILES = "store.db", "files"
 """Names within the archive."""
 BESIDE = ("-wal", "-shm")
@@ -82,6 +86,22 @@ def restore(source: Path, store: Path, stamp: str) -> Copied:
 def _mark(path: Path) -> None:
     with path.open("wb") as mark:
         os.fsync(mark.fileno())
+
+
+def dated(folder: Path, now: float) -> Path:
+    """Return the name of a backup in a folder of backups."""
+    return folder / f"tunetale-{time.strftime(_STAMP, time.gmtime(now))}.tar"
+
+
+def expire(folder: Path, before: float) -> int:
+    """Remove the dated backups in a folder that were written before a time; return how many. Other files stay."""
+    removed = 0
+    for path in folder.iterdir():
+        found = _DATED.fullmatch(path.name)
+        if found and calendar.timegm(time.strptime(found[1], _STAMP)) < before:
+            path.unlink()
+            removed += 1
+    return removed
 
 
 def _add_files(archive: tarfile.TarFile, folder: Path) -> int:

@@ -94,7 +94,11 @@ def parser() -> argparse.ArgumentParser:
     setup.add_argument("--index", default="", metavar="URL", help="package index for everything else")
 
     for name, described, what in (
-        ("backup", "copy the store and its files into one archive, also beside a running bot", "the archive to write"),
+        (
+            "backup",
+            "copy the store and its files into one archive, also beside a running bot",
+            "an archive, or a folder of dated ones",
+        ),
         ("restore", "put a backup in the place of the store", "an archive that `tunetale backup` wrote"),
     ):
         kept = commands.add_parser(name, parents=[common], help=described)

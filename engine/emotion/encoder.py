@@ -122,6 +122,8 @@ def _load_model(folder: Path) -> Any:
                 add_pooling_layer=False,
                 attention_probs_dropout_prob=0.0,
                 dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
                 local_files_only=True,
             )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -151,4 +153,4 @@ def _load_tokenizer(folder: Path) -> Tokenizer:
         return Tokenizer.from_file(str(path))
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False).backend_tokenizer

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.__main__ import main
 from db.lock import Lock
 from db.store import Store, StoreError
-from engine.backup import FILES, STORE, back_up, restore
+from engine.backup import FILES, STORE, back_up, dated, expire, restore
 from engine.errors import UserError
 from engine.service import files_folder
 
@@ -259,3 +260,24 @@ def test_another_file(path: Path, tmp_path: Path) -> None:
         restore(tmp_path / "song.mp3", path, "x")
     with pytest.raises(UserError, match="could not be restored: No such file"):
         restore(tmp_path / "none.tar", path, "x")
+
+
+def test_dated_backups_expire_and_nothing_else(tmp_path: Path) -> None:
+    day = 86_400.0
+    now = 1_796_000_000.0
+    old, young = dated(tmp_path, now - 31 * day), dated(tmp_path, now - 29 * day)
+    others = [tmp_path / name for name in ("tunetale.tar", "tunetale-20200101-000000.tar.gz", "my-20200101-000000.tar")]
+    for path in (old, young, *others):
+        path.write_bytes(b"x")
+    assert expire(tmp_path, now - 30 * day) == 1
+    assert not old.exists() and young.exists() and all(path.exists() for path in others)
+
+
+def test_the_command_writes_dated_ones_in_a_folder_and_lets_old_ones_go(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    old = dated(folder, 0.0)
+    old.write_bytes(b"x")
+    assert main(["backup", str(folder), "--store", str(path)]) == 0
+    (written,) = folder.iterdir()
+    assert tarfile.is_tarfile(written) and not old.exists()
