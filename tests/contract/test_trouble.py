@@ -72,6 +72,26 @@ async def test_the_platform_is_away_for_a_minute(driver: Driver, tmp_path: Path,
         assert room.times("A slow waltz") == 1
 
 
+async def test_a_job_of_forty_minutes_outlives_its_interaction(
+    driver: Driver, tmp_path: Path, clock: FakeClock
+) -> None:
+    async with stage(driver, tmp_path, clock) as here:
+        mei = here.person("Mei")
+        room = here.room("Music club", mei)
+        await mei.asks_story(room, SONG)
+        await room.shows("number 1")
+        lease = await here.engine.takes()
+        await here.pass_time(40 * 60)
+        here.engine.says(lease, "write", 0.4)
+        await room.shows("Writing the story: 40 %")
+        await here.engine.finishes(lease)
+        await room.shows(TITLE, *PARAGRAPHS)
+        card = await room.shows(button="Why?")
+        assert room.times(TITLE) == 1
+        await mei.presses(card, "Why?")
+        await mei.reads(room, "the music feels calm")
+
+
 async def test_a_storm_of_pauses_delays_and_doubles_nothing(driver: Driver, tmp_path: Path, clock: FakeClock) -> None:
     async with stage(driver, tmp_path, clock) as here:
         mei = here.person("Mei")
