@@ -39,7 +39,7 @@ DRAWS = 2_000
 """Bootstraps over tales."""
 REFERENCES = 300
 """True captions that give the scale of descriptions."""
-WIDTH = 120
+WIDTH = 140
 """Characters that a row of the table needs."""
 _WORD = re.compile(r"[a-z]{4,}")
 
