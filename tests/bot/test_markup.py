@@ -80,6 +80,26 @@ def test_pages_keep_their_limits_and_lose_nothing(blocks: list[tuple[str, Style]
     assert squeezed("".join(map(seen_on_discord, discord_pages(texts, limit)))) == wanted
 
 
+HIDDEN = st.text(st.sampled_from("\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff\u061c\x00\x1b"), max_size=3)
+PINGS = st.sampled_from(
+    ["@everyone", "@here", "<@123456789012345678>", "<@&12345>", "<#12345>", "@someone", "https://evil.example/x",
+     "discord.gg/abc", "t.me/evil", "/forgetme", "tg://resolve?domain=x", "[a](https://evil.example)"]
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=80)
+@given(PINGS, st.data(), st.sampled_from(STYLES))
+def test_unseen_characters_inside_a_mention_or_link_hide_nothing(ping: str, data: st.DataObject, style: Style) -> None:
+    """Zero-width and bidi characters are taken out first; what then stands there is escaped like any other text."""
+    text = "".join(data.draw(HIDDEN) + char for char in ping)
+    assert clean(text) == ping
+    # Both readers fail on anything that pings or links, and give back what people see.
+    assert squeezed("".join(map(seen_on_discord, discord_pages([Text(text, style)])))) == squeezed(ping)
+    (page,) = telegram_pages([Text(text, style)])
+    assert squeezed(seen_on_telegram(page)) == squeezed(ping)
+    assert not re.search("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u061c\x00\x1b]", page)
+
+
 @pytest.mark.parametrize("unit", ["語", "👨‍👩‍👧‍👦", "🇹🇼", "e\u0301", "word "])
 def test_no_character_is_cut(unit: str) -> None:
     pages = telegram_pages([Text(unit * 5000, "quote")])
