@@ -28,7 +28,8 @@ async def make_pairs(at: Room, count: int, actor: Actor = ANNA, place: Place = G
     """Let somebody make stories; return their pairs."""
     made = []
     for i in range(count):
-        song = Upload("song.MP3", None, file_of(SONG[:3] + bytes([i])))  # equal recordings would be one file
+        data = SONG + bytes(i)  # equal recordings would be one file
+        song = Upload("song.MP3", len(data), file_of(data))
         reply = await commands.story(at.desk, actor, place, song, seed=i, dedupe=f"{actor.person}-{place.chat}-{i}")
         assert reply.job is not None, texts(reply)
         job = await at.finish()
