@@ -13,12 +13,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
-
-import pyrage
+from typing import TYPE_CHECKING, BinaryIO
 
 from engine.errors import UserError
 from engine.secret_file import read_secret
+
+if TYPE_CHECKING:
+    import pyrage  # loaded only where there is a key
 
 MAGIC = b"age-encryption.org/v1\n"
 PROOF = ".key-check"
@@ -37,6 +38,8 @@ class Vault:
         """Put the sealed file in the place of the file, at once and whole. Raises `OSError` when the disk is full."""
         if self._key is None or _is_sealed(path):
             return
+        import pyrage
+
         sealing = path.with_name(f"{path.name}{_SEALING}")
         try:
             with path.open("rb") as plain, sealing.open("wb") as sealed:
@@ -87,6 +90,8 @@ class Vault:
             self.seal(proof)
 
     def _open(self, sealed: BinaryIO, plain: BinaryIO, path: Path) -> None:
+        import pyrage
+
         assert self._key is not None
         try:
             pyrage.decrypt_io(sealed, plain, [self._key])
@@ -107,6 +112,8 @@ def load(key_file: str) -> Vault:
     """
     if not key_file:
         return Vault()
+    import pyrage
+
     for line in read_secret(Path(key_file)).splitlines():
         if line.startswith("AGE-SECRET-KEY-1"):
             try:
@@ -121,6 +128,8 @@ def load(key_file: str) -> Vault:
 
 def new_key() -> str:
     """Return a new key as a key file's text."""
+    import pyrage
+
     key = pyrage.x25519.Identity.generate()
     return f"# public key: {key.to_public()}\n{key}\n"
 

@@ -24,6 +24,8 @@ EXPOSED = ("yt-dlp", "av", "pillow", "soundfile", "aiohttp", "discord.py", "pyth
 OURS = {"tunetale", "pip", "setuptools", "wheel"}
 MADE_HERE = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json"}
 AUDIT_S = 60
+LISTED_FOR = (3, 11)
+"""The Python that constraints.txt was made with."""
 
 
 def canonical(name: str) -> str:
@@ -37,14 +39,17 @@ def listed(text: str) -> dict[str, str]:
     return {canonical(name.strip()): version.strip() for name, version in pairs}
 
 
-def differences(wanted: Mapping[str, str], installed: Mapping[str, str]) -> list[str]:
+def differences(
+    wanted: Mapping[str, str], installed: Mapping[str, str], python: tuple[int, int] = sys.version_info[:2]
+) -> list[str]:
     """Say, sorted, what is installed otherwise than listed, or not listed at all."""
     found = []
     for name, version in sorted(installed.items()):
         if name in OURS:
             continue
         if name not in wanted:
-            found.append(f"{name} {version} is installed and not in constraints.txt")
+            if python == LISTED_FOR:  # other versions of Python need a few other packages
+                found.append(f"{name} {version} is installed and not in constraints.txt")
         elif version.split("+")[0] != wanted[name].split("+")[0]:  # torch's builds differ behind the plus
             found.append(f"{name} {version} is installed, constraints.txt has {wanted[name]}")
     return found

@@ -15,7 +15,7 @@ def test_the_list_is_read_as_the_index_names_packages() -> None:
 
 def test_other_versions_and_strangers_are_named() -> None:
     assert differences(WANTED, {"pillow": "12.0.0", "torch": "2.13.0", "pip": "1"}) == []
-    found = differences(WANTED, {"pillow": "11.0.0", "evil-package": "1.0"})
+    found = differences(WANTED, {"pillow": "11.0.0", "evil-package": "1.0"}, (3, 11))
     assert found == [
         "evil-package 1.0 is installed and not in constraints.txt",
         "pillow 11.0.0 is installed, constraints.txt has 12.0.0",
