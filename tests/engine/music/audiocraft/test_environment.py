@@ -119,7 +119,7 @@ def test_without_a_checkout_it_is_said(tmp_path: Path, monkeypatch: pytest.Monke
 
 @wants_environment
 def test_the_marked_tests_pass_in_the_environment() -> None:
-    command = [str(python_in(OURS)), "-W", "default", "-m", "pytest", "-q", "-W", "default", "-p", "no:cacheprovider"]
+    command = [str(python_in(OURS)), "-W", "default", "-m", "pytest", "-W", "default", "-p", "no:cacheprovider"]
     here = str(Path(__file__).parent.relative_to(ROOT))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     done = subprocess.run(
