@@ -29,14 +29,16 @@ UNITS = 2
 @dataclass(frozen=True)
 class Shape:
     """Sizes of a `CurveNet`: feature columns, width into the LSTM, LSTM units per direction, width of the song head,
-    rows (half seconds) on either side of a row that count as its song, and as its moment."""
+    rows (half seconds) on either side of a row that count as its song, and as its moment, and how many GEMS emotions
+    the song head tells beside valence and arousal."""
 
     features: int
     project: int = 32
     hidden: int = 32
     head: int = 192
     context_rows: int = 120
-    moment_rows: int = 16
+    moment_rows: int = 24
+    gems: int = 0
 
 
 class Inputs(NamedTuple):
@@ -56,8 +58,9 @@ class CurveNet(nn.Module):
     """A curve is where its song lies on the plane, and how each moment differs from that.
 
     Where the song lies is read from statistics of a long stretch around every row by the song head. How the moment
-    differs is followed by a bidirectional LSTM, beside the moment's own deviation and its place in the piece. Padding
-    is never seen: the LSTM runs packed, and the statistics are made before anything is padded.
+    differs is read plainly (linearly) from its own deviation and its place in the piece, and followed by a
+    bidirectional LSTM. Padding is never seen: the LSTM runs packed, and the statistics are made before anything is
+    padded.
     """
 
     song_mean: Tensor
@@ -68,28 +71,33 @@ class CurveNet(nn.Module):
         self.shape = shape
         self.register_buffer("song_mean", torch.zeros(UNITS, 2 * shape.features))
         self.register_buffer("song_scale", torch.ones(UNITS, 2 * shape.features))
-        seen = UNITS * 2 * shape.features
-        self.song_direct = nn.Linear(seen, 2)
+        seen, told = UNITS * 2 * shape.features, 2 + shape.gems
+        self.song_direct = nn.Linear(seen, told)
         self.song_bent = nn.Sequential(
             nn.Linear(seen, shape.head), nn.GELU(), nn.Linear(shape.head, shape.head // 2), nn.GELU(),
-            nn.Linear(shape.head // 2, 2),
+            nn.Linear(shape.head // 2, told),
         )  # fmt: skip
         self.project = nn.Linear(2 * shape.features, shape.project)
         self.lstm = nn.LSTM(shape.project, shape.hidden, batch_first=True, bidirectional=True)
-        self.moves = nn.Linear(2 * shape.hidden + shape.features + PLACE_COLUMNS, 2)
-        nn.init.zeros_(self.moves.weight)  # until it has learned, no moment differs from its song
-        nn.init.zeros_(self.moves.bias)
+        self.moves = nn.Linear(2 * shape.hidden, 2, bias=False)
+        self.plain = nn.Linear(shape.features + PLACE_COLUMNS, 2, bias=False)
+        for layer in (self.moves, self.plain):
+            nn.init.zeros_(layer.weight)  # until it has learned, no moment differs from its song
 
-    def where(self, song: Tensor, dropout: float = 0.0) -> Tensor:
-        """Statistics [..., 2 F] -> (valence, arousal) [..., 2] of the song."""
+    def tell(self, song: Tensor, dropout: float = 0.0) -> Tensor:
+        """Statistics [..., 2 F] -> [..., 2 + gems]: valence, arousal, and the GEMS emotions of the song, each in
+        standard deviations of its ratings."""
         compared = (song.unsqueeze(-2) - self.song_mean) / self.song_scale
         seen = nn.functional.dropout(compared.clamp(-CLIP, CLIP).flatten(-2), dropout, self.training)
         found: Tensor = self.song_direct(seen) + self.song_bent(seen)
         return found
 
+    def where(self, song: Tensor, dropout: float = 0.0) -> Tensor:
+        """Statistics [..., 2 F] -> (valence, arousal) [..., 2] of the song."""
+        return self.tell(song, dropout)[..., :2]
+
     def differs(self, inputs: Inputs, lengths: Tensor, dropout: float = 0.0) -> Tensor:
         """How every row differs from its song: [B, T, 2], of mean 0 over each piece."""
-        moment = nn.functional.dropout(inputs.moment, dropout, self.training)
         rows = nn.functional.dropout(torch.cat([inputs.rows, inputs.moment], dim=2), dropout, self.training)
         read = torch.tanh(self.project(rows))
         if int(lengths.min()) == read.shape[1]:
@@ -98,7 +106,7 @@ class CurveNet(nn.Module):
             packed = pack_padded_sequence(read, lengths, batch_first=True, enforce_sorted=False)
             followed, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=read.shape[1])
         followed = nn.functional.dropout(followed, dropout, self.training)
-        found: Tensor = self.moves(torch.cat([followed, moment, inputs.place], dim=2))
+        found: Tensor = self.moves(followed) + self.plain(torch.cat([inputs.moment, inputs.place], dim=2))
         there = (torch.arange(found.shape[1]) < lengths[:, None]).to(found).unsqueeze(2)
         return found - (found * there).sum(dim=1, keepdim=True) / there.sum(dim=1, keepdim=True)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from engine.emotion import tonality
+from engine.emotion import chords, tonality
 from engine.emotion.curve import RATE_HZ
 from engine.emotion.pulse import Pulse, find_pulse
 from engine.media.recording import ANALYSIS_RATE_HZ
@@ -58,6 +58,7 @@ _ROW_NAMES = (
     "events", "pulse_clarity", "tempo", "fast_pulse",
     *tonality.NAMES,
     "harmonic_change", "roughness", "register",
+    *chords.NAMES,
 )  # fmt: skip
 _SONG_NAMES = (
     "song_level", "song_range", "song_tempo", "song_clarity", "song_events",
@@ -123,6 +124,7 @@ def extract(samples: Array) -> Features:
         ),
         tonality.describe(local, tonic),
         np.stack([tonality.harmonic_change(local, HARMONY_ROWS), rough, register], axis=1),
+        chords.describe(harmony, tonic),
     ]
     loud = np.quantile(mean[:, 0], [0.05, 0.95])
     song = np.concatenate(

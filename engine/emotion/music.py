@@ -19,14 +19,14 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from engine.emotion.bilstm import Array, CurveNet, Inputs, Shape, prepare, standardise
+from engine.emotion.bilstm import Array, CurveNet, Inputs, Shape, context, prepare, standardise
 from engine.emotion.curve import EmotionCurve
 from engine.emotion.features import NAMES, Features, extract
 from engine.emotion.setting import Setting
 from engine.errors import UserError
 from engine.media.recording import ANALYSIS_RATE_HZ
 
-FORMAT = 2
+FORMAT = 3
 """Version of the weight files; a file of another version is refused."""
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -39,7 +39,8 @@ class MusicConfig:
     """What is needed, beside the weights, to rebuild the model.
 
     `mean` and `scale` standardise the feature columns `names`; they are statistics of real recordings. `spread` is
-    what one standard deviation of the network's (valence, arousal) is worth on the plane.
+    what one standard deviation of the network's (valence, arousal) is worth on the plane. `gems` names the GEMS
+    emotions that the song head tells as well; they are reported, and play no part in a curve.
     """
 
     name: str
@@ -48,6 +49,7 @@ class MusicConfig:
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     spread: tuple[float, float]
+    gems: tuple[str, ...] = ()
     weights_sha256: str = ""
     format: int = FORMAT
 
@@ -141,6 +143,15 @@ def hear(
     return found
 
 
+def hear_gems(net: CurveNet, config: MusicConfig, rows: Array) -> Array:
+    """Feature rows [T, F] of one piece -> its GEMS emotions [len(config.gems)], in standard deviations."""
+    unit = standardise(rows, np.array(config.mean, np.float32), np.array(config.scale, np.float32))
+    with torch.inference_mode():
+        told = net.tell(torch.from_numpy(context(unit, config.shape.context_rows)))
+    found: Array = told[:, 2:].mean(dim=0).numpy()
+    return found
+
+
 def to_plane(standard: Array, spread: tuple[float, float]) -> Array:
     """Map (valence, arousal) in standard deviations of ratings [..., 2] into (-1, 1): linear near neutral, and
     bending (tanh) so that nothing leaves the plane."""
@@ -173,7 +184,8 @@ def _read_config(text: bytes, folder: Path) -> MusicConfig:
         raise _damaged(folder) from None
     if config.names != NAMES or config.shape.features != len(NAMES):
         raise _other_version(folder)
-    if not len(config.mean) == len(config.scale) == len(NAMES) or min(config.scale) <= 0:
+    fits = len(config.mean) == len(config.scale) == len(NAMES) and len(config.gems) == config.shape.gems
+    if not fits or min(config.scale) <= 0:
         raise _damaged(folder)
     return config
 

@@ -20,7 +20,7 @@ from engine.dispatch import OneSentenceParser
 from engine.evaluation.learning_curve import draw_learning_curve
 from engine.evaluation.metrics import Score
 from engine.training import deam_songs
-from engine.training.music_data import PIANO, STRINGS, Example, SetName, load
+from engine.training.music_data import GEMS, PIANO, STRINGS, Example, SetName, load
 from engine.training.music_emotion import SETS, Recipe, Tell, train
 from engine.training.music_folds import AXES, Report, hear_all, run_folds, songs_only, split
 
@@ -80,6 +80,7 @@ def main(argv: Sequence[str]) -> int:
         if "folds" in options.parts:
             reports = [run_folds(examples, Recipe(), 1 + seed, tell) for seed in range(options.seeds)]
             show_goals(reports, console)
+            console.print(gems_table(reports))
             show_scores(
                 "Means of pieces, five folds, first seed; VGMIDI on [-1, 1], Emotify proxies as sums of shares",
                 reports[0].songs,
@@ -137,6 +138,18 @@ def show_scores(
         numbers = (f"{s.r:.3f}", interval, f"{s.r2:.3f}", f"{s.ccc:.3f}", f"{s.mae:.3f}", f"{s.constant_mae:.3f}")
         table.add_row(name, axis, str(s.n), *numbers)
     console.print(table)
+
+
+def gems_table(reports: Sequence[Report]) -> Table:
+    """How well the nine emotions that Emotify's listeners chose from are told."""
+    table = Table(title=f"Emotify: r with the share of listeners who chose each emotion, mean of {len(reports)} seeds")
+    table.add_column("emotion")
+    table.add_column("r", justify="right")
+    table.add_column("± SD", justify="right")
+    for name in GEMS:
+        each = [report.gems[name] for report in reports]
+        table.add_row(name.replace("_", " "), f"{np.mean(each):.2f}", f"{np.std(each):.2f}")
+    return table
 
 
 def deam_table(tables: Sequence[Mapping[str, Score]]) -> Table:

@@ -1,4 +1,4 @@
-"""Trains how moments differ from their song: the Bi-LSTM and what stands beside it. Knows pieces and their labels.
+"""Trains how moments differ from their song: the plain reading, and the Bi-LSTM on top of it. Knows pieces and labels.
 
 Two things teach it. VGMIDI's raters followed each bar, but agree little there. And *joined* pieces, stretches of two
 pieces one after the other, change as plainly as music can: each half should be heard like the piece that it is from.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from engine.emotion.bilstm import Array, CurveNet, Inputs, Shape, prepare, standardise
+from engine.emotion.bilstm import PLACE_COLUMNS, Array, CurveNet, Inputs, Shape, prepare, standardise
 from engine.emotion.features import MEL_BANDS, NAMES
 from engine.training.songs import TWENTIETHS, Known, Piece, thin
 
@@ -22,10 +22,10 @@ class MoveRecipe:
     """How the moments are learned. `joined` and `timed`: pieces of either kind in a batch; `pool`: joined pieces that
     are made; `part_rows`: shortest and longest part of one; `balance`: weight of the joined ones in the loss."""
 
-    steps: int = 250
-    timed: int = 12
-    joined: int = 12
-    pool: int = 400
+    steps: int = 100
+    timed: int = 10
+    joined: int = 10
+    pool: int = 250
     part_rows: tuple[int, int] = (12, 48)
     balance: float = 0.15
     rate: float = 3e-3
@@ -33,6 +33,10 @@ class MoveRecipe:
     dropout: float = 0.3
     averaging: float = 0.98
     """Decay of the moving average of the weights, which is what is kept."""
+    stiffness: tuple[float, float] = (0.5, 0.05)
+    """Ridge of the plain reading for (valence, arousal): valence has less to be learned from."""
+    place_stiffness: float = 5e-4
+    """The same for the place in the piece, which is almost given."""
     doubt: float = 0.12
     """Standard deviation, in units of the labels, under which the curve of a piece is taken as noise."""
 
@@ -51,14 +55,16 @@ def fit(
     tell: Callable[[float], None],
     watch: list[Sequence] | None = None,
 ) -> dict[str, list[float]]:
-    """Train `net.differs`, the song head standing still. Return the loss on timed pieces over each twentieth of the
-    steps: of those learned from, and of those only watched."""
+    """Train `net.differs`, the song head standing still: the plain reading at once by ridge regression, then the LSTM
+    on what is left. Return the loss on timed pieces over each twentieth of the steps: of those learned from, and of
+    those only watched."""
     if not recipe.steps:
         return {}
     rng = np.random.default_rng(seed + 1)
     timed = timed_sequences([piece for alike in known.pieces.values() for piece in alike], net.shape)
     joined = [_joined(known, mean, scale, net.shape, recipe, rng) for _ in range(recipe.pool)]
-    learned = {name: p for name, p in net.named_parameters() if not name.startswith("song_")}
+    read_plainly(net, timed, joined, recipe)
+    learned = {name: p for name, p in net.named_parameters() if not name.startswith(("song_", "plain."))}
     kept = {name: p.detach().clone() for name, p in learned.items()}
     optimiser = torch.optim.AdamW(learned.values(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.15)
@@ -95,6 +101,30 @@ def timed_sequences(pieces: Iterable[Piece], shape: Shape) -> list[Sequence]:
     return [(prepare(p.rows, shape, p.example.place), p.curve) for p in pieces if p.curve is not None]
 
 
+def read_plainly(net: CurveNet, timed: list[Sequence], joined: list[Sequence], recipe: MoveRecipe) -> None:
+    """Set `net.plain`, which reads how a moment differs from its deviation and its place, by ridge regression: the
+    minimum of the loss that the LSTM is trained by, but for what the LSTM says."""
+    width = net.plain.in_features
+    squares, pull = np.zeros((2, width, width)), np.zeros((2, width))
+    for pool, share, judged in ((timed, 1.0, True), (joined, recipe.balance, False)):
+        count = sum(len(labels) for _, labels in pool)
+        for (_, song, moment, place), labels in pool:
+            with torch.no_grad():
+                where = net.where(torch.from_numpy(song)).numpy()
+            left = (labels - where).astype(np.float64)
+            seen = np.concatenate([moment, place], axis=1, dtype=np.float64)
+            seen, left = seen - seen.mean(axis=0), left - left.mean(axis=0)
+            weight = 1 / (labels.std(axis=0) + recipe.doubt) ** 2 if judged else np.ones(2)
+            weight = weight * (share / count)
+            squares += weight[:, None, None] * (seen.T @ seen)
+            pull += weight[:, None] * (seen.T @ left).T
+    for axis in range(2):
+        ridge = np.full(width, recipe.stiffness[axis])
+        ridge[-PLACE_COLUMNS:] = recipe.place_stiffness
+        found = np.linalg.solve(squares[axis] + np.diag(ridge), pull[axis])
+        net.plain.weight.data[axis] = torch.from_numpy(found.astype(np.float32))
+
+
 def _draw(pool: list[Sequence], count: int, rng: np.random.Generator) -> list[Sequence]:
     return [pool[i] for i in rng.integers(len(pool), size=count)]
 
@@ -109,7 +139,7 @@ def _joined(
         length = min(int(rng.integers(recipe.part_rows[0], recipe.part_rows[1] + 1)), len(piece.rows))
         start = int(rng.integers(0, len(piece.rows) - length + 1))
         parts.append(piece.example.rows[start : start + length])
-        labels.append(np.tile(piece.taught.astype(np.float32), (length, 1)))
+        labels.append(np.tile(piece.taught[:2].astype(np.float32), (length, 1)))
     rows, song, moment, places = prepare(standardise(join(*parts), mean, scale), shape)
     return (rows, song, moment, np.zeros_like(places)), np.concatenate(labels)  # the place of a join says nothing
 

@@ -23,7 +23,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from engine.emotion import features, pulse, tonality
+from engine.emotion import chords, features, pulse, tonality
 from engine.emotion.curve import RATE_HZ
 from engine.emotion.features import Array, extract
 from engine.errors import UserError
@@ -47,6 +47,11 @@ VALENCE_PROXY = {
 }  # fmt: skip
 AROUSAL_PROXY = {"power": 1, "joyful_activation": 1, "tension": 1, "calmness": -1, "tenderness": -1, "sadness": -1}
 
+GEMS = (
+    "amazement", "solemnity", "tenderness", "nostalgia", "calmness", "power", "joyful_activation", "tension", "sadness",
+)  # fmt: skip
+"""The Geneva Emotional Music Scale (Zentner, Grandjean & Scherer 2008, Emotion 8), as Emotify's columns name it."""
+
 QUADRANTS = {"Q1": (1.0, 1.0), "Q2": (-1.0, 1.0), "Q3": (-1.0, -1.0), "Q4": (1.0, -1.0)}
 
 
@@ -69,6 +74,8 @@ class Example:
     curve: Array | None = None
     place: NDArray[np.float64] | None = None
     """Position of every row in the piece, 0 to 1; VGMIDI only, for the bar-position control."""
+    gems: tuple[float, ...] = ()
+    """Emotify only: the share of its listeners who chose each of GEMS."""
 
 
 Tell = Callable[[str, float], None]
@@ -99,6 +106,7 @@ class _Piece:
     path: Path
     song: tuple[float, float]
     bars: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    gems: tuple[float, ...] = ()
 
 
 def _sounding(piece: _Piece, programs: tuple[int, ...], synth: Synth, store: _Cache) -> Iterator[Example]:
@@ -117,7 +125,7 @@ def _sounding(piece: _Piece, programs: tuple[int, ...], synth: Synth, store: _Ca
 def _example(piece: _Piece, version: int, rows: Array) -> Example:
     common: dict[str, Any] = {"set": piece.set, "name": piece.name, "group": piece.group, "part": piece.part}
     if piece.bars is None:
-        return Example(**common, version=version, rows=rows, song=piece.song)
+        return Example(**common, version=version, rows=rows, song=piece.song, gems=piece.gems)
     place = render.bar_positions(piece.path, (np.arange(len(rows)) + 0.5) / RATE_HZ)
     labels = np.array(piece.bars, np.float32).T
     bar = np.minimum((place * len(labels)).astype(int), len(labels) - 1)
@@ -150,13 +158,14 @@ def _read_emopia(folder: Path) -> Iterator[_Piece]:
 
 
 def _read_emotify(folder: Path) -> Iterator[_Piece]:
-    for row in _table(folder / "ratings.csv", "track", "genre", *VALENCE_PROXY, *AROUSAL_PROXY):
+    for row in _table(folder / "ratings.csv", "track", "genre", *GEMS):
         try:
+            gems = tuple(float(row[name]) for name in GEMS)
             song = tuple(sum(w * float(row[k]) for k, w in proxy.items()) for proxy in (VALENCE_PROXY, AROUSAL_PROXY))
         except ValueError as error:
             raise _damaged(folder / "ratings.csv", error) from None
         path = _file(folder / "audio" / f"{row['track']}.ogg")
-        yield _Piece("emotify", row["track"], row["track"], row["genre"], path, (song[0], song[1]))
+        yield _Piece("emotify", row["track"], row["track"], row["genre"], path, (song[0], song[1]), gems=gems)
 
 
 _READERS: dict[SetName, Callable[[Path], Iterator[_Piece]]] = {
@@ -198,7 +207,7 @@ class _Cache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "music-features"
         self._folder.mkdir(parents=True, exist_ok=True)
-        sources = (features, tonality, pulse, render)
+        sources = (features, tonality, chords, pulse, render)
         code = b"".join(Path(str(module.__file__)).read_bytes() for module in sources)
         self._code = hashlib.sha256(code).digest()
 

@@ -23,13 +23,13 @@ from rich.progress import Progress
 from engine.dispatch import OneSentenceParser
 from engine.emotion.bilstm import Array, CurveNet, Shape, standardise
 from engine.emotion.features import NAMES
-from engine.emotion.music import ASSETS, MusicConfig, hear, save_model
+from engine.emotion.music import ASSETS, MusicConfig, hear, hear_gems, save_model
 from engine.training import deam, moves, songs
 from engine.training.moves import MoveRecipe
-from engine.training.music_data import Example, SetName, load
+from engine.training.music_data import GEMS, Example, SetName, load
 from engine.training.songs import SongRecipe
 
-NAME = "bilstm-2"
+NAME = "bilstm-3"
 
 SPREAD = (0.35, 0.33)
 """Standard deviation of (valence, arousal) over songs in music's ratings, on [-1, 1] (MediaEval 2015, 431 songs)."""
@@ -61,6 +61,10 @@ class Trained:
         """Return (valence, arousal) [T, 2] in standard deviations of ratings."""
         return hear(self.net, self.config, piece.rows, place=piece.place)
 
+    def gems(self, piece: Example) -> Array:
+        """Return the GEMS emotions of a piece [len(config.gems)], in standard deviations of their shares."""
+        return hear_gems(self.net, self.config, piece.rows)
+
 
 Tell = Callable[[str, float], None]
 
@@ -84,7 +88,9 @@ def train(
     torch.manual_seed(seed)
     real = np.concatenate([example.rows for example in unlabelled])
     mean, scale = real.mean(axis=0), np.maximum(real.std(axis=0), 1e-3)
-    net = CurveNet(recipe.shape)
+    gems = GEMS if any(example.gems for example in examples) else ()
+    shape = dataclasses.replace(recipe.shape, gems=len(gems))
+    net = CurveNet(shape)
 
     def unit(example: Example) -> Array:
         return standardise(example.rows, mean, scale)
@@ -92,17 +98,18 @@ def train(
     known = songs.teach(examples, unit, unlabelled, seed)
     watch = songs.watched(known, held, unit)
     song_losses = songs.fit(net, known, recipe.songs, seed, lambda done: tell("training, songs", done / 2), watch)
-    timed = moves.timed_sequences(watch, recipe.shape)
+    timed = moves.timed_sequences(watch, shape)
     move_losses = moves.fit(
         net, known, mean, scale, recipe.moves, seed, lambda done: tell("training, moments", 0.5 + done / 2), timed
     )
     config = MusicConfig(
         name_of({example.set for example in examples}),
-        recipe.shape,
+        shape,
         NAMES,
         tuple(map(float, mean)),
         tuple(map(float, scale)),
         SPREAD,
+        gems,
     )
     return Trained(net.eval(), config, known.centre, {"songs": song_losses, "moments": move_losses})
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from engine.emotion.features import Array
 from engine.emotion.music import to_plane
 from engine.evaluation.metrics import Score, mean_within_r, pearson_r, score
-from engine.training.music_data import Example, SetName
+from engine.training.music_data import GEMS, Example, SetName
 from engine.training.music_emotion import SETS, SPREAD, Recipe, Tell, Trained, train
 
 FOLDS = 5
@@ -36,6 +37,8 @@ class Guess:
     unit: NDArray[np.float64]
     control: NDArray[np.float64] | None = None
     fold: int = 0
+    gems: Array | None = None
+    """What was heard of the GEMS emotions, where the network tells them."""
 
     @property
     def curve(self) -> NDArray[np.float64]:
@@ -58,6 +61,8 @@ class Report:
     """Standard deviation over the Emotify clips of their mean (valence, arousal) on the plane."""
     quadrants: tuple[float, ...]
     """Shares of the Emotify clips in the quadrants ++, -+, --, +-."""
+    gems: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Correlation with the share of Emotify's listeners who chose each GEMS emotion, mean of the folds."""
 
 
 def fold_of(examples: Sequence[Example], seed: int) -> dict[tuple[SetName, str], int]:
@@ -121,7 +126,8 @@ def songs_only(recipe: Recipe) -> Recipe:
 def _guess(trained: Trained, piece: Example, by_place: NDArray[np.float64], fold: int) -> Guess:
     centre, unit = trained.centre.get(piece.set, (np.zeros(2), np.ones(2)))
     control = None if piece.place is None else by_place[_bins(piece.place, len(by_place))]
-    return Guess(piece, trained.hear(piece), centre, unit, control, fold)
+    gems = trained.gems(piece) if piece.gems and trained.config.gems else None
+    return Guess(piece, trained.hear(piece), centre, unit, control, fold, gems)
 
 
 def _bins(place: NDArray[np.float64], bins: int) -> NDArray[np.intp]:
@@ -155,7 +161,7 @@ def summarise(guesses: Sequence[Guess]) -> Report:
             )
             by_fold[(name, label)] = _mean_of_folds(of, axis)
     within = {label: _within(guesses, axis) for axis, label in enumerate(AXES)}
-    return Report(songs, by_fold, within, *_emopia(guesses), *_plane(guesses))
+    return Report(songs, by_fold, within, *_emopia(guesses), *_plane(guesses), _gems(guesses))
 
 
 def _mean_of_folds(guesses: Sequence[Guess], axis: int) -> float:
@@ -163,6 +169,16 @@ def _mean_of_folds(guesses: Sequence[Guess], axis: int) -> float:
         return guess.piece.song[axis], float(guess.curve[:, axis].mean())
 
     return _fold_r(guesses, value)
+
+
+def _gems(guesses: Sequence[Guess]) -> dict[str, float]:
+    told = [guess for guess in guesses if guess.gems is not None]
+
+    def of(guess: Guess, i: int) -> tuple[float, float]:
+        assert guess.gems is not None
+        return guess.piece.gems[i], float(guess.gems[i])
+
+    return {name: _fold_r(told, partial(of, i=i)) for i, name in enumerate(GEMS)} if told else {}
 
 
 def _fold_r(guesses: Sequence[Guess], value: Callable[[Guess], tuple[float, float]]) -> float:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
+from engine.emotion import chords, tonality
 from engine.emotion.bilstm import Array, CurveNet
+from engine.emotion.features import NAMES
 from engine.training.music_data import PIANO, Example, SetName
-from engine.training.teacher import Teacher, Unit, Values, label_offset, mixtures
+from engine.training.teacher import Teacher, Unit, Values, View, label_offset, mixtures
 
 Kind = tuple[SetName, int]
 """A population of pieces that sound alike: the set, and the program on which it is played (0 for recordings)."""
@@ -41,6 +42,8 @@ class SongRecipe:
     rate: float = 2e-3
     weight_decay: float = 0.05
     dropout: float = 0.1
+    gems: float = 0.3
+    """Weight of the GEMS emotions in the loss, beside valence and arousal together."""
     taught: bool = True
     """Whether teachers stand between the labels and the head; without them it learns the labelled pieces alone."""
 
@@ -48,7 +51,8 @@ class SongRecipe:
 @dataclass(frozen=True, eq=False)
 class Piece:
     """An example as the network reads it: standardised `rows` [T, F], their statistics [2 F], what the teacher says
-    of it, and for VGMIDI the label of every row [T, 2] in the unit of the network."""
+    of it (valence, arousal, and of recordings the GEMS emotions), and for VGMIDI
+    the label of every row [T, 2] in the unit of the network."""
 
     example: Example
     rows: Array
@@ -93,10 +97,7 @@ def teach(
         by_kind.setdefault((example.set, example.version), []).append((example, unit(example)))
     found = {kind: np.array([statistics(rows) for _, rows in pieces]) for kind, pieces in by_kind.items()}
     centre = {kind[0]: _centre([e for e, _ in pieces]) for kind, pieces in by_kind.items()}
-    truths = {
-        kind: (np.array([e.song for e, _ in pieces]) - centre[kind[0]][0]) / centre[kind[0]][1]
-        for kind, pieces in by_kind.items()
-    }
+    truths = {kind: _truth([e for e, _ in pieces], centre[kind[0]]) for kind, pieces in by_kind.items()}
     units = _units(found)
     if {("vgmidi", PIANO), ("emopia", PIANO)} <= by_kind.keys():
         _join_labels(found, truths, units, centre)
@@ -108,6 +109,7 @@ def teach(
                 np.concatenate([truths[kind] for kind in group]),
                 np.concatenate([np.full(len(found[kind]), SET_WEIGHT[kind[0]]) for kind in group]),
                 seed,
+                _views(group[0], truths[group[0]].shape[1]),
             )
             teachers |= dict.fromkeys(group, teacher)
     pieces = {
@@ -123,9 +125,31 @@ def teach(
     return Known(pieces, units, teachers, centre, real)
 
 
+def _views(kind: Kind, outputs: int) -> list[View]:
+    """Return what each label is read from. Of rendered pieces means say more than deviations, and a piano piece's
+    arousal does not lie in its harmony; of recordings everything is read."""
+    if kind == REAL:
+        return [np.arange(2 * len(NAMES))] * outputs
+    return [np.arange(len(NAMES)), np.array([i for i, name in enumerate(NAMES) if not is_harmony(name)])]
+
+
+def is_harmony(name: str) -> bool:
+    """Whether a column of the features speaks of keys or chords."""
+    return name.removeprefix("song_") in {*tonality.NAMES, *chords.NAMES}
+
+
 def _centre(pieces: Sequence[Example]) -> tuple[Values, Values]:
     songs = np.array([piece.song for piece in pieces])
     return songs.mean(axis=0), songs.std(axis=0)
+
+
+def _truth(pieces: Sequence[Example], centre: tuple[Values, Values]) -> Values:
+    """Labels in standard deviations [n, 2], of recordings [n, 2 + len(GEMS)]."""
+    songs = (np.array([piece.song for piece in pieces]) - centre[0]) / centre[1]
+    if not pieces[0].gems:
+        return songs
+    gems = np.array([piece.gems for piece in pieces])
+    return np.concatenate([songs, (gems - gems.mean(axis=0)) / np.maximum(gems.std(axis=0), 1e-6)], axis=1)
 
 
 def _curve(example: Example, centre: tuple[Values, Values]) -> Array | None:
@@ -195,7 +219,7 @@ def fit(
     net.train()
     for step in range(recipe.steps):
         rows = torch.from_numpy(rng.integers(len(seen), size=recipe.batch))
-        loss = nn.functional.mse_loss(net.where(seen[rows], recipe.dropout), said[rows])
+        loss = _loss(net.tell(seen[rows], recipe.dropout), said[rows], recipe.gems)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -221,9 +245,18 @@ def _error(net: CurveNet, pieces: Sequence[Piece]) -> float:
     return float(np.square(found - [piece.truth for piece in pieces]).mean())
 
 
+def _loss(told: torch.Tensor, said: torch.Tensor, gems: float) -> torch.Tensor:
+    """Mean squared error of valence and arousal, and `gems` times that of the GEMS emotions where they are known."""
+    error = (told - said.nan_to_num()).square()  # a NaN here would reach the gradient even where it is masked
+    loss = error[:, :2].mean()
+    known = error[:, 2:][~said[:, 2:].isnan()]
+    return loss + gems * known.mean() if len(known) else loss
+
+
 def _pool(known: Known, recipe: SongRecipe, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Statistics [n, 2 F] of pieces and mixtures, and what the teachers say of them [n, 2]."""
+    """Statistics [n, 2 F] of pieces and mixtures, and what the teachers say of them [n, 2 + gems] (NaN: nothing)."""
     seen, said = [], []
+    width = max(teacher.outputs for teacher in known.teachers.values())
     for kind in sorted(known.pieces):
         own = np.array([piece.statistics for piece in known.pieces[kind]])
         between = recipe.mixtures if recipe.taught else 0
@@ -233,6 +266,7 @@ def _pool(known: Known, recipe: SongRecipe, rng: np.random.Generator) -> tuple[t
             taught = known.teachers[kind](unit)
         else:
             taught = np.repeat([piece.truth for piece in known.pieces[kind]], recipe.copies, axis=0)
+        taught = np.pad(taught, ((0, 0), (0, width - taught.shape[1])), constant_values=np.nan)
         seen.append(drawn)
         said.append(taught)
         if REAL not in known.pieces:

@@ -8,6 +8,7 @@ mixing: Zhang et al. 2018, arXiv 1710.09412). Knows statistics and labels; knows
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
 from sklearn.svm import SVR  # type: ignore[import-untyped]
 
 Values = NDArray[np.float64]
+View = NDArray[np.intp]
+"""Columns of the statistics."""
 
 CLIP = 5.0
 TREES = 200
@@ -53,18 +56,24 @@ class Unit:
 
 
 class Teacher:
-    """Reads (valence, arousal) from standardised statistics."""
+    """Reads labels (valence and arousal first) from standardised statistics."""
 
-    def __init__(self, pieces: Values, labels: Values, weights: Values, seed: int) -> None:
-        """Learn from statistics [n, D], labels [n, 2] and weights [n]."""
+    def __init__(self, pieces: Values, labels: Values, weights: Values, seed: int, views: Sequence[View]) -> None:
+        """Learn from statistics [n, D], labels [n, k] and weights [n]; `views` [k] says from which of the statistics
+        each label is read."""
+        self.outputs = labels.shape[1]
+        self._views = list(views)
         self._models = [
-            [model.fit(pieces, labels[:, axis], sample_weight=weights) for model in _models(pieces.shape[1], seed)]
-            for axis in range(2)
+            [model.fit(pieces[:, view], label, sample_weight=weights) for model in _models(len(view), seed)]
+            for view, label in zip(self._views, labels.T, strict=True)
         ]
 
     def __call__(self, pieces: Values) -> Values:
-        """Statistics [n, D] -> (valence, arousal) [n, 2]."""
-        return np.stack([np.mean([m.predict(pieces) for m in models], axis=0) for models in self._models], axis=1)
+        """Statistics [n, D] -> labels [n, k]."""
+        each = zip(self._views, self._models, strict=True)
+        return np.stack(
+            [np.mean([m.predict(pieces[:, view]) for m in models], axis=0) for view, models in each], axis=1
+        )
 
 
 def _models(columns: int, seed: int) -> list[Any]:

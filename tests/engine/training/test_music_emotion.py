@@ -13,8 +13,9 @@ import mido
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from engine.emotion.bilstm import Shape
+from engine.emotion.bilstm import CurveNet, Inputs, Shape, prepare
 from engine.emotion.features import NAMES
 from engine.emotion.music import MusicEmotion
 from engine.evaluation import music_emotion as evaluation
@@ -22,7 +23,7 @@ from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.synth import Synth
 from engine.training import music_data, music_emotion, music_folds, render
 from engine.training.__main__ import main as train_command
-from engine.training.moves import MoveRecipe
+from engine.training.moves import MoveRecipe, read_plainly
 from engine.training.music_data import PIANO, STRINGS, Example, Programs, load
 from engine.training.music_emotion import Recipe, train
 from engine.training.songs import SongRecipe
@@ -161,6 +162,19 @@ def test_no_group_is_on_both_sides_of_a_fold(examples: list[Example]) -> None:
     assert fold == music_folds.fold_of(list(reversed(examples)), seed=0)
 
 
+def test_gems_emotions_are_told_of_held_out_recordings(examples: list[Example]) -> None:
+    """Joyful activation follows valence in this set, and solemnity is always the same."""
+    real = [e for e in examples if e.set == "emotify"]
+    held, kept = real[::4], [e for e in examples if e not in real[::4]]
+    trained = train(kept, SMALL, 1, _tell, real)
+    told = np.array([trained.gems(e) for e in held])
+    truth = np.array([e.gems for e in held])
+    joy = music_data.GEMS.index("joyful_activation")
+    assert told.shape == (len(held), len(music_data.GEMS))
+    assert np.corrcoef(told[:, joy], truth[:, joy])[0, 1] > 0.5
+    assert np.isfinite(told).all()
+
+
 def test_the_error_of_held_out_pieces_is_followed_and_teaches_nothing(examples: list[Example]) -> None:
     kept, held = music_folds.split(examples, 1, 0)
     real = [e for e in examples if e.set == "emotify"]
@@ -173,6 +187,22 @@ def test_the_error_of_held_out_pieces_is_followed_and_teaches_nothing(examples: 
     assert all(value > 0 for curves in watched.losses.values() for c in curves.values() for value in c)
     states = [trained.net.state_dict() for trained in (watched, alone)]
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_the_plain_reading_is_found_at_once() -> None:
+    """Valence follows how a moment differs, arousal the place in the piece: both are read without the LSTM."""
+    rng = np.random.default_rng(4)
+    net = CurveNet(Shape(features=3, project=2, hidden=2, head=2, context_rows=30, moment_rows=2)).eval()
+    for name, value in net.named_parameters():
+        if name.startswith("song_"):
+            torch.nn.init.zeros_(value)
+    read = [prepare(rng.normal(size=(40, 3)).astype(np.float32), net.shape) for _ in range(12)]
+    pieces = [(parts, np.stack([2 * parts[2][:, 1], 3 * parts[3][:, 0]], axis=1)) for parts in read]
+    read_plainly(net, pieces, [], MoveRecipe(stiffness=(1e-7, 1e-7), place_stiffness=1e-7))
+    for parts, labels in pieces:
+        inputs = Inputs(*(torch.from_numpy(part)[None] for part in parts))
+        found = net.differs(inputs, torch.tensor([40]))[0].detach().numpy()
+        assert found == pytest.approx(labels - labels.mean(axis=0), abs=0.02)
 
 
 def test_a_constant_guess_scores_nothing(examples: list[Example]) -> None:
@@ -197,7 +227,8 @@ def test_the_command_writes_weights_that_load(
     assert train_command([*common, "--out", str(tmp_path / "all")]) == 0
     assert train_command([*common, "--out", str(tmp_path / "one"), "--sources", "vgmidi"]) == 0
     models = [MusicEmotion.load(tmp_path / name) for name in ("all", "one")]
-    assert [model.name for model in models] == ["bilstm-2 (TuneTale)", "bilstm-2-vgmidi (TuneTale)"]
+    assert [model.name for model in models] == ["bilstm-3 (TuneTale)", "bilstm-3-vgmidi (TuneTale)"]
+    assert [model.config.gems for model in models] == [music_data.GEMS, ()]
     assert all(model.listen(chords(seconds=4)).curve.values.shape == (8, 2) for model in models)
     assert (tmp_path / "all/model.safetensors").read_bytes() != (tmp_path / "one/model.safetensors").read_bytes()
 
@@ -227,6 +258,7 @@ def test_the_evaluation_prints_goals_and_controls(
         *evaluation.GOALS,
         "The paper",
         "emotify",
+        "joyful activation",
         "each part adds",
     ):
         assert what in printed, what

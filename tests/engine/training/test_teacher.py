@@ -28,10 +28,23 @@ def test_the_same_pieces_lie_alike_however_they_are_played() -> None:
 def test_a_teacher_reads_both_axes() -> None:
     pieces = RNG.normal(size=(150, 8))
     labels = np.stack([pieces[:, 0], np.tanh(2 * pieces[:, 1])], axis=1)
-    teacher = Teacher(pieces[:100], labels[:100], np.ones(100), seed=0)
+    teacher = Teacher(pieces[:100], labels[:100], np.ones(100), seed=0, views=[np.arange(8)] * 2)
     found = teacher(pieces[100:])
     for axis in range(2):
         assert np.corrcoef(found[:, axis], labels[100:, axis])[0, 1] > 0.8
+
+
+def test_a_label_is_read_from_its_view_alone() -> None:
+    pieces = RNG.normal(size=(60, 4))
+    labels = np.stack([pieces[:, 0], pieces[:, 0], pieces[:, 3]], axis=1)
+    views = [np.array([0, 1]), np.array([1, 2]), np.array([3])]
+    teacher = Teacher(pieces, labels, np.ones(60), seed=0, views=views)
+    moved = pieces.copy()
+    moved[:, 0] += 1
+    change = np.abs(teacher(moved) - teacher(pieces)).max(axis=0)
+    assert teacher.outputs == 3
+    assert change[0] > 0.2
+    assert change[1:].tolist() == [0, 0]
 
 
 def test_what_is_between_pieces_stays_near_them() -> None:
