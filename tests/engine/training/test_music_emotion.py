@@ -290,7 +290,7 @@ def test_labels_alone_can_teach_too(examples: list[Example]) -> None:
         (lambda d: (d / "vgmidi/midi/0 0.mid").unlink(), "0 0.mid is missing"),
         (lambda d: (d / "vgmidi/midi/0 0.mid").write_bytes(b"MThd"), "cannot be read as a MIDI file"),
         (lambda d: (d / "vgmidi/pieces.json").write_text("[{}]"), "is not as expected"),
-        (lambda d: (d / "emotify/ratings.csv").write_text("track,genre,joy\n"), "has no column 'joyful_activation'"),
+        (lambda d: (d / "emotify/ratings.csv").write_text("track,genre,joy\n"), "has no column 'amazement'"),
         (lambda d: (d / "emopia/clips.csv").write_text("clip,song,split,quadrant\na,b,val,Q9\n"), "a.mid is missing"),
     ],
 )
