@@ -85,7 +85,8 @@ def _averaged(chroma: Array, rows: int) -> Array:
 def _template(steps: tuple[int, ...]) -> Array:
     """The chord on every root, each of length 1: [12, 12], a column a root."""
     chord = np.isin(np.arange(12), steps).astype(np.float32)
-    return np.stack([np.roll(chord, root) for root in range(12)], axis=1) / np.sqrt(np.float32(len(steps)))
+    chords: Array = np.stack([np.roll(chord, root) for root in range(12)], axis=1)
+    return chords / np.float32(np.sqrt(len(steps)))
 
 
 _TEMPLATES = {name: _template(steps) for name, steps in CHORDS.items()}
