@@ -258,7 +258,7 @@ def use_case(
                 log.warning("%s: %s", body.__name__, error.message)
             language = await desk.language(actor, place)
             text = explain(language, error.code, error.message)
-        except Exception:
+        except Exception:  # whatever it was, the person gets an incident id and the log the trace
             incident = incident_id()
             log.exception("incident %s in %s", incident, body.__name__)
             language = spoken(None, PlaceSettings(), actor.locale)

@@ -174,7 +174,7 @@ async def _again_and_again(work: Callable[[Desk], Awaitable[None]], desk: Desk) 
     while True:
         try:
             await work(desk)
-        except Exception:
+        except Exception:  # a bug in the housekeeping must not end the bots; it is logged and tried again
             log.exception("incident %s: %s ended", incident_id(), getattr(work, "__name__", work))
         await asyncio.sleep(LONGEST_PAUSE_S)
 

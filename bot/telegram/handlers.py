@@ -101,7 +101,7 @@ class Handlers:
                 await self._written(message)
         except (TelegramError, TuneTaleError) as error:  # Telegram took no answer of ours, so it would take no apology
             log.warning("update %d was not answered: %s", update.update_id, error)
-        except Exception:
+        except Exception:  # whatever it was, the person gets an incident id and the log the trace
             incident = incident_id()
             log.exception("incident %s: update %d", incident, update.update_id)
             if message is not None:
