@@ -23,15 +23,19 @@ _PRIMARY = 0xFF
 
 
 class StoreError(Exception):
-    """The store cannot be opened, read or written; `message` is one clear sentence."""
+    """The store cannot be opened, read or written; `message` is one clear sentence for the owner.
 
-    def __init__(self, message: str) -> None:
+    `reason` is the same for anybody: it does not say where the store is.
+    """
+
+    def __init__(self, message: str, reason: str = "it cannot be used now") -> None:
         super().__init__(message)
         self.message = message
+        self.reason = reason
 
 
 def translated(error: Exception, path: object, deed: str) -> Exception:
     """Return a `StoreError` when the cause of a SQLite error lies outside the program, else the error itself."""
     code = getattr(error, "sqlite_errorcode", None)
     reason = _OUTSIDE.get(code & _PRIMARY) if isinstance(code, int) else None
-    return error if reason is None else StoreError(f"{path} could not be {deed}: {reason}.")
+    return error if reason is None else StoreError(f"{path} could not be {deed}: {reason}.", reason)

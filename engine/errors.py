@@ -11,11 +11,15 @@ Everything else is our own fault: the person sees an incident id, the log holds 
 
 from __future__ import annotations
 
+import errno
 import secrets
 from typing import Literal
 
 Fault = Literal["asker", "outside", "ours"]
 """Who can do something about an error: the person who asked, time or somebody else, or we."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How the system says that a file cannot grow: the next attempt may find room."""
 
 
 class TuneTaleError(Exception):
@@ -57,6 +61,11 @@ class Cancelled(TuneTaleError):
 
     def __init__(self, message: str = "The job was cancelled.") -> None:
         super().__init__(message)
+
+
+def disk_full() -> Transient:
+    """Return what to say when the system has answered with one of NO_ROOM."""
+    return Transient("There is no room left on the disk; please try again later.", code="disk_full")
 
 
 def incident_id() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -9,6 +10,7 @@ from typing import TypeVar
 from db.store import Store, StoreError
 from engine.errors import Transient
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 Connection = sqlite3.Connection
 """What a function of `db` is given, for those who may not know SQLite."""
@@ -33,7 +35,8 @@ async def _translated(work: Awaitable[T]) -> T:
     try:
         return await work
     except StoreError as error:
-        raise Transient(error.message, code="store") from error
+        log.error("%s", error.message)
+        raise Transient(f"TuneTale's store failed: {error.reason}.", code="store") from error
     except OSError as error:
         raise no_folder(error) from error
 

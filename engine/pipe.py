@@ -118,7 +118,7 @@ class Failed:
     """A job's end without a result. `trace` is filled for bugs only, and is for the log."""
 
     token: str
-    kind: Literal["user", "transient", "cancelled", "bug"]
+    kind: Literal["user", "transient", "crashed", "cancelled", "bug"]
     code: str
     message: str
     trace: str = ""

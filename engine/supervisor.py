@@ -368,6 +368,8 @@ def _meant(failed: Failed) -> tuple[TuneTaleError, str | None]:
             return UserError(failed.message, code=failed.code), None
         case "transient":
             return Transient(failed.message, code=failed.code), None
+        case "crashed":
+            return Crashed(failed.message, code=failed.code), None
         case "cancelled":
             return Cancelled(failed.message), None
         case "bug":

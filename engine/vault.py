@@ -8,6 +8,7 @@ What a sealed file holds is given out in memory alone.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from engine.secret_file import read_secret
 
 if TYPE_CHECKING:
     import pyrage  # loaded only where there is a key
+
+log = logging.getLogger(__name__)
 
 MAGIC = b"age-encryption.org/v1\n"
 PROOF = ".key-check"
@@ -98,9 +101,9 @@ class Vault:
         except (pyrage.DecryptError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of the disk; damage found on the way comes as an OSError without a number
+            log.error("%s was sealed with another key or is damaged", path)
             raise UserError(
-                f"{path} was sealed with another key or is damaged; please name the right file in "
-                "engine.vault.key_file.",
+                "A file was sealed with another key or is damaged; please name the right one in engine.vault.key_file.",
                 code="wrong_key",
             ) from None
 

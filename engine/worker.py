@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn, Protocol
 
 from engine import pipe
-from engine.errors import Cancelled, Transient, TuneTaleError, UserError
+from engine.errors import NO_ROOM, Cancelled, Crashed, Transient, TuneTaleError, UserError, disk_full
 from engine.jobs import Progress, Request, Result, result_from_json, result_to_json
 from engine.pipe import Alive, Cancel, Done, Failed, Ready, Run, Start, Stop, Unable, Working
 from engine.report import Report
@@ -43,8 +43,6 @@ MAX_TRACE_CHARS = 20_000
 """Enough for any real trace; a runaway recursion's is longer."""
 
 _PR_SET_PDEATHSIG = 1
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""How the system says that a file cannot grow: the next attempt may find room."""
 _SPENT_PHRASES = ("out of memory", "can't allocate memory", "not enough memory", "device-side assert", "cuda error")
 """How torch, CUDA and ROCm say (within a RuntimeError) that the process is of no more use."""
 
@@ -213,9 +211,11 @@ def failure(token: str, error: BaseException) -> Failed:
         return Failed(token, "user", error.code, _clean(error.message))
     if isinstance(error, Transient):
         return Failed(token, "transient", error.code, _clean(error.message))
-    if any(isinstance(link, OSError) and link.errno in _NO_ROOM for link in _chain(error)):
+    if isinstance(error, Crashed):
+        return Failed(token, "crashed", error.code, _clean(error.message))
+    if any(isinstance(link, OSError) and link.errno in NO_ROOM for link in _chain(error)):
         log.error("the disk is full", exc_info=error)
-        return Failed(token, "transient", "disk_full", "There is no room left on the disk; please try again later.")
+        return failure(token, disk_full())
     trace = "".join(traceback.format_exception(error))
     return Failed(token, "bug", "bug", _clean(str(error)), _clean(trace[-MAX_TRACE_CHARS:]))
 

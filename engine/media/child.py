@@ -39,7 +39,14 @@ class ChildTimeout(Exception):
 
 
 class ChildDied(Exception):
-    """The child ended without an answer: it crashed, ran out of a resource, or was killed."""
+    """The child ended without an answer: it crashed, ran out of a resource, or was killed.
+
+    `signal` is the one that ended it; None when it ended by itself, or for one of its limits.
+    """
+
+    def __init__(self, why: str, signal: int | None = None) -> None:
+        super().__init__(why)
+        self.signal = signal
 
 
 def run_child(
@@ -88,7 +95,8 @@ def run_child(
     if child.returncode == -signal.SIGXCPU:
         raise ChildTimeout
     _log.warning("%s ended with code %s and no answer: %s", module, child.returncode, tail)
-    raise ChildDied(f"code {child.returncode}")
+    killed = child.returncode < 0 and child.returncode != -signal.SIGXFSZ
+    raise ChildDied(f"code {child.returncode}", -child.returncode if killed else None)
 
 
 def _listen(child: subprocess.Popen[bytes], deadline: float, stage: str, report: Report) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import math
 import os
+import signal
 import stat
 import tempfile
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import UserError
+from engine.errors import Crashed, TuneTaleError, UserError, disk_full
 from engine.media.child import ChildDied, ChildTimeout, run_child
 from engine.media.limits import Confinement
 from engine.media.recording import ANALYSIS_RATE_HZ, Recording
@@ -40,6 +41,8 @@ _DC = 1e-3
 _ABSURD = 2.0**31
 """Float files may hold integers' ranges, and are turned down; larger numbers are no sound."""
 _CHILD_MEMORY_BYTES = 1 << 30
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
+"""Signals that the bytes of a file cannot send: the system was short of memory, or somebody ended the child."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -48,8 +51,8 @@ def decode(path: Path, name: str, limits: MediaLimits, folder: Path, report: Rep
 
     Blocking. What is readable of a cut or partly damaged file counts when it is long enough. Raises `UserError` with
     one of the codes missing_file, is_directory, not_a_file, unreadable, empty_file, too_large, not_audio, damaged,
-    no_sound, unknown_codec, sample_rate, channels, silent, too_short, too_long, timeout, disk_full; and whatever
-    `report` raises.
+    no_sound, unknown_codec, sample_rate, channels, silent, too_short, too_long, timeout; `Transient` (disk_full),
+    `Crashed` when somebody else killed the child, and whatever `report` raises.
     """
     shown = clean_title(name, "This file")
     report("decode", 0.0)
@@ -153,7 +156,9 @@ def _parse(
                 "please convert it to mp3 or ogg and send that.",
                 code="timeout",
             ) from None
-        except ChildDied:
+        except ChildDied as death:
+            if death.signal in _FROM_OUTSIDE:
+                raise Crashed("The process that read this recording was ended, so the request was given up.") from death
             raise _damaged(shown) from None
         if "refused" in facts:
             raise _refusal(facts, shown, limits)
@@ -187,7 +192,7 @@ def _damaged(shown: str) -> UserError:
     )
 
 
-def _refusal(facts: dict[str, Any], shown: str, limits: MediaLimits) -> UserError:
+def _refusal(facts: dict[str, Any], shown: str, limits: MediaLimits) -> TuneTaleError:
     """Say in words what the child refused; its facts are a stranger's data."""
     code = str(facts["refused"])
     _log.info("refused a file: %.600s", facts)
@@ -208,10 +213,8 @@ def _refusal(facts: dict[str, Any], shown: str, limits: MediaLimits) -> UserErro
     if code == "channels":
         channels = _number(facts.get("channels"))
         return UserError(f"“{shown}” has {channels:.0f} channels; 1 to 8 are read.", code=code)
-    if code == "write" and facts.get("errno") == errno.ENOSPC:
-        return UserError(
-            "There is no room left on the disk for decoding; please free some and try again.", code="disk_full"
-        )
+    if code == "write" and facts.get("errno") in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full()
     return _damaged(shown)
 
 

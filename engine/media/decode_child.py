@@ -6,6 +6,7 @@ writes raw mono float32 to another; it can open nothing itself. Knows facts and 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -268,8 +269,12 @@ def answer(request: dict[str, Any], file: BinaryIO, out: BinaryIO, tell: Tell) -
 def _work(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
     close_doors()
     av.logging.set_level(None)
-    with io.FileIO(0, "rb", closefd=False) as file, os.fdopen(int(request["out"]), "wb", 1 << 20) as out:
-        return answer(request, file, out, tell)
+    with io.FileIO(0, "rb", closefd=False) as file:
+        out = os.fdopen(int(request["out"]), "wb", 1 << 20)
+        said = answer(request, file, out, tell)
+        with contextlib.suppress(OSError):  # of a full disk it knows, and closing tries to write once more
+            out.close()
+        return said
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ The same samples, tags and format give the same bytes: no random serial numbers,
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import secrets
@@ -21,7 +20,7 @@ import soxr
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
-from engine.errors import UserError
+from engine.errors import NO_ROOM, Transient, UserError, disk_full
 from engine.jobs import AudioFormat
 from engine.media.titles import clean_title
 
@@ -80,7 +79,7 @@ def encode(
 
     Whole or not at all: the file appears under its name when it is complete. Louder than full scale is turned down as
     a whole, never clipped. Where `max_bytes` is given, ogg and mp3 lower their bit rate until the file fits; the
-    length never changes. Raises `UserError` with the code too_large, disk_full or unwritable, and `ValueError` for
+    length never changes. Raises `UserError` (too_large), `Transient` (disk_full or unwritable), and `ValueError` for
     samples that are not sound.
     """
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] not in (1, 2)) or len(samples) == 0:
@@ -121,7 +120,7 @@ def _too_large(size: float, format: AudioFormat, max_bytes: int) -> UserError:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there completely or not at all. Raises `UserError` with disk_full or unwritable."""
+    """Write a file that is there completely or not at all. Raises `Transient` with disk_full or unwritable."""
     scratch = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with open(scratch, "xb") as file:
@@ -132,11 +131,9 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise UserError(
-                "There is no room left on the disk for the result; please free some and try again.", code="disk_full"
-            ) from error
-        raise UserError(f"“{path}” cannot be written; please choose another folder.", code="unwritable") from error
+        if error.errno in NO_ROOM:
+            raise disk_full() from error
+        raise Transient(f"The result could not be written: {error.strerror}.", code="unwritable") from error
 
 
 def _turned_down(sound: Samples, ceiling: float) -> Samples:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.errors import Transient, TuneTaleError, UserError
+from engine.errors import Crashed, Transient, TuneTaleError, UserError, disk_full
 from engine.media.addresses import check_link, is_under
 from engine.media.child import ChildDied, ChildTimeout, run_child
 from engine.media.decode import spoken_length
@@ -62,7 +62,6 @@ _SENTENCES = {
     "forbidden_address": f"This link leads to a place that is not on the public internet; {_UPLOAD}.",
     "forbidden_port": f"This link leads to an unusual port; {_UPLOAD}.",
     "no_such_host": "There is no such site; please check the link.",
-    "disk_full": "There is no room left on the disk for fetching; please free some and try again.",
     "failed": f"The recording could not be fetched from this link; {_UPLOAD}.",
 }
 
@@ -87,8 +86,9 @@ def fetch(
     """Fetch the one recording behind an http(s) link into a new file in `folder`. Blocking.
 
     The file is data of a stranger: give it to `decode`. Raises `UserError` with one of the codes links_off,
-    unsupported_scheme, bad_link, too_long, too_large, timeout and the keys of _SENTENCES; `Transient` (unreachable)
-    when trying again may help; and whatever `report` raises. Nothing stays in `folder` then.
+    unsupported_scheme, bad_link, too_long, too_large, timeout and the keys of _SENTENCES; `Transient` (unreachable,
+    disk_full) when trying again may help; `Crashed` when the child was killed, but not for one of its limits; and
+    whatever `report` raises. Nothing stays in `folder` then.
     """
     if not limits.links:
         raise UserError(f"Links are switched off here; {_UPLOAD}.", code="links_off")
@@ -140,7 +140,9 @@ def _run(
         )
     except ChildTimeout:
         return {"refused": "timeout", "seconds": timeout_s}
-    except ChildDied:
+    except ChildDied as death:
+        if death.signal is not None:
+            raise Crashed("The process that fetched this link was ended, so the request was given up.") from death
         return {"refused": "failed"}
 
 
@@ -180,6 +182,8 @@ def _refusal(facts: dict[str, Any], troubles: list[Trouble], limits: MediaLimits
         return UserError(
             f"Fetching took longer than {spoken_length(float(facts['seconds']))}; {_UPLOAD}.", code="timeout"
         )
+    if code == "disk_full":
+        return disk_full()
     if code == "unreachable":
         return Transient("The site could not be reached; please try again later or upload the file.", code=code)
     return UserError(_SENTENCES.get(code, _SENTENCES["failed"]), code=code if code in _SENTENCES else "failed")

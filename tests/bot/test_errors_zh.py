@@ -24,7 +24,7 @@ AT_START = {
     "bad_lock", "bad_material", "bad_store", "bad_table", "bad_token", "damaged_lexicon",
     "damaged_weights", "model_changed", "model_incomplete",
     "no_chat_template", "no_continuous_batching", "no_device", "no_encoder", "no_model",
-    "no_telegram", "no_worker", "unknown_backend", "unlocked_pickle", "unwritable_lock",
+    "no_telegram", "no_worker", "sealed", "shared_secret", "unknown_backend", "unlocked_pickle", "unwritable_lock",
     "soundfont_damaged", "soundfont_incomplete", "soundfont_missing",
     "weights_damaged", "weights_missing", "weights_version", "wrong_encoder", "wrong_version",
 }  # fmt: skip
@@ -33,6 +33,8 @@ BY_CHILD = {"too_long", "no_sound", "unknown_codec", "sample_rate", "channels", 
 """Codes that `engine.media` takes over from its children."""
 
 
+PLACE = re.compile(r"path|folder|directory|\bfile\b|filename")
+"""Names of values that say where something lies."""
 SHORT = 12
 """Characters of a piece that says too little to be looked for."""
 
@@ -40,11 +42,17 @@ SHORT = 12
 def raised() -> Iterator[str]:
     """Yield the code of every error that is made in the program."""
     for path in sources():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS:
-                code = next((item.value for item in node.keywords if item.arg == "code"), None)
-                if isinstance(code, ast.Constant):
-                    yield str(code.value)
+        for _, code in errors(path):
+            if code is not None:
+                yield code
+
+
+def errors(path: Path) -> Iterator[tuple[ast.Call, str | None]]:
+    """Yield every error that a module makes, and its code where that is written there."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS:
+            code = next((item.value for item in node.keywords if item.arg == "code"), None)
+            yield node, str(code.value) if isinstance(code, ast.Constant) else None
 
 
 def sources() -> Iterator[Path]:
@@ -71,6 +79,19 @@ def test_every_code_of_a_chat_is_known_in_chinese() -> None:
     for code, sentences in _errors("zh-TW").items():
         assert "_" in sentences, code
         assert all(re.search("[\u4e00-\u9fff]", text) for text in sentences.values()), code
+
+
+def test_no_sentence_of_a_chat_says_where_something_lies() -> None:
+    """Paths of the machine are the owner's business: chats get sentences without them, the log has both."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {value}"
+        for path in sources()
+        for node, code in errors(path)
+        for part in ast.walk(node)
+        if isinstance(part, ast.FormattedValue) and code not in AT_START
+        if PLACE.search(value := ast.unparse(part.value))
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_no_sentence_of_the_catalogue_is_out_of_date() -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from engine import worker
-from engine.errors import UserError
+from engine.errors import Crashed
 from engine.jobs import Request, Sentence, TextEmotionRequest, TextEmotionResult
 from engine.media.child import ChildDied, run_child
 from engine.media.limits import Confinement
@@ -33,7 +33,7 @@ def fetch(name: str, folder: Path, report: Report) -> None:
             "tests.chaos.light_fetch", request, CONFINEMENT, timeout_s=20, stage="fetch", report=report, folder=folder
         )
     except ChildDied as error:
-        raise UserError("This could not be fetched; please upload the file instead.", code="failed") from error
+        raise Crashed("The process that fetched this was ended.") from error
 
 
 class LightPipeline:

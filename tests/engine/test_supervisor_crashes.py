@@ -50,6 +50,21 @@ async def test_p5_a_job_that_crashes_its_worker_twice_is_dead_with_a_sentence(tm
         assert answer.incident is not None
 
 
+async def test_a_job_whose_child_is_killed_twice_is_dead_and_its_neighbour_goes_on(tmp_path: Path) -> None:
+    async with house(tmp_path) as at:
+        (neighbour_id,) = await at.ask("neighbour")
+        neighbour = await at.director.call("neighbour")
+        (job_id,) = await at.ask("a")
+        for _ in range(POLICY.crashes):
+            a = await at.director.call("a")
+            assert a.pid == neighbour.pid
+            a.order("child")
+        job = await at.over(job_id)
+        assert (job.state, job.error_code, job.attempt) == ("dead", "crashed", 2)
+        neighbour.order("return")
+        assert (await at.over(neighbour_id)).state == "done"
+
+
 async def test_the_culprit_is_found_and_the_innocent_is_not_charged(tmp_path: Path) -> None:
     async with house(tmp_path) as at:
         guilty, innocent = await at.ask("guilty", "innocent")

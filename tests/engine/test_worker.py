@@ -15,7 +15,7 @@ from types import MappingProxyType
 import pytest
 
 from engine import pipe, worker
-from engine.errors import Cancelled, Transient, UserError
+from engine.errors import Cancelled, Crashed, Transient, UserError
 from engine.jobs import ComposeRequest, Progress, Request, Result, Sentence, TextEmotionResult
 from engine.pipe import Alive, BadFrame, Cancel, Done, Failed, Ready, Run, Start, Stop, Unable, Working
 from engine.report import Report
@@ -144,6 +144,7 @@ async def test_jobs_run_side_by_side_up_to_the_slots() -> None:
     [
         (UserError("Do that.", code="cannot"), "user", "cannot"),
         (Transient("Not now."), "transient", "transient"),
+        (Crashed("A child was killed."), "crashed", "crashed"),
         (Cancelled(), "cancelled", "cancelled"),
         (ValueError("boom"), "bug", "bug"),
         (SystemExit(3), "bug", "bug"),

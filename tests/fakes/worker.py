@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from engine import pipe, worker
-from engine.errors import Transient, UserError
+from engine.errors import Crashed, Transient, UserError
 from engine.jobs import ComposeRequest, Request, Sentence, TextEmotionRequest, TextEmotionResult
 from engine.pipe import Ready, Run
 from engine.report import Report
@@ -77,6 +77,8 @@ def obey(order: list[str], report: Report) -> None:
             Path(path).write_text("here")
         case ["die"]:
             os.kill(os.getpid(), signal.SIGKILL)
+        case ["child"]:
+            raise Crashed("The process that fetched this link was ended, so the request was given up.")
         case ["exit"]:
             sys.exit(7)
         case ["memory"]:

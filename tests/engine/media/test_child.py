@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -86,12 +87,20 @@ def test_processor_time_ends(tmp_path: Path) -> None:
         run("spin", tmp_path, confinement=Confinement(memory_bytes=1 << 28, cpu_s=1, file_bytes=1_000_000))
 
 
-@pytest.mark.parametrize("what", ["memory", "file", "descriptors", "crash", "flood", "bug"])
-def test_a_limit_or_a_crash_is_a_death(tmp_path: Path, what: str) -> None:
-    with pytest.raises(ChildDied):
+@pytest.mark.parametrize("what", ["memory", "file", "descriptors", "flood", "bug"])
+def test_a_limit_or_a_bug_is_a_death(tmp_path: Path, what: str) -> None:
+    with pytest.raises(ChildDied) as caught:
         run(what, tmp_path)
+    assert caught.value.signal is None
     big = tmp_path / "big"
     assert not big.exists() or big.stat().st_size <= CONFINED.file_bytes
+
+
+@pytest.mark.parametrize(("name", "kept"), [("SIGKILL", True), ("SIGSEGV", True), ("SIGXFSZ", False)])
+def test_what_killed_it_is_told_unless_it_was_a_limit(tmp_path: Path, name: str, kept: bool) -> None:
+    with pytest.raises(ChildDied) as caught:
+        run("die", tmp_path, signal=name)
+    assert caught.value.signal == (signal.Signals[name] if kept else None)
 
 
 def test_no_privileges_and_no_core(tmp_path: Path) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yt_dlp
 
-from engine.errors import Cancelled, Transient, UserError
+from engine.errors import Cancelled, Crashed, Transient, TuneTaleError, UserError
 from engine.media import fetch as fetch_module
+from engine.media import fetch_child
+from engine.media.child import run_child
 from engine.media.fetch import FetchedFile, fetch
+from engine.media.limits import Confinement
 from engine.report import Report, silent
 from engine.settings import MediaLimits
 
@@ -116,6 +122,30 @@ def test_a_slow_fetch_ends(web: Web, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         get(web, "http://music.example/endless", tmp_path, timeout_s=0.2)
     assert caught.value.code == "timeout"
+
+
+@pytest.mark.parametrize(("what", "error"), [("die", Crashed), ("bug", UserError), ("spin", UserError)])
+def test_who_ended_the_child(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: type[TuneTaleError]
+) -> None:
+    """One that was killed is tried again; one that ended by itself or for a limit is not."""
+    ending = partial(run_child, "tests.engine.media.naughty_child", {"what": what, "signal": "SIGKILL"})
+
+    def run(_: str, __: object, confinement: Confinement, **how: Any) -> dict[str, Any]:
+        return ending(replace(confinement, cpu_s=1), **how)
+
+    monkeypatch.setattr(fetch_module, "run_child", run)
+    with pytest.raises(error) as caught:
+        get(web, "http://music.example/My_song.mp3", tmp_path)
+    assert caught.value.code == {"die": "crashed", "bug": "failed", "spin": "timeout"}[what]
+
+
+def test_a_full_disk_may_be_tried_again(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = yt_dlp.utils.DownloadError("cannot write", exc_info=(OSError, OSError(errno.EDQUOT, "Quota exceeded"), None))
+    monkeypatch.setattr(fetch_module, "run_child", lambda *_, **__: {"refused": fetch_child.why(full)})
+    with pytest.raises(Transient, match=r"^There is no room left on the disk; please try again later\.$") as caught:
+        get(web, "http://music.example/My_song.mp3", tmp_path)
+    assert caught.value.code == "disk_full"
 
 
 def test_cancel(web: Web, tmp_path: Path) -> None:

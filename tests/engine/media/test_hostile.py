@@ -8,13 +8,17 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
-from engine.errors import UserError
+from engine.errors import Crashed, Transient, TuneTaleError, UserError
+from engine.media.child import run_child
 from engine.media.recording import ANALYSIS_RATE_HZ
 
 from .conftest import Play
@@ -305,10 +309,26 @@ def test_timeout(tmp_path: Path, play: Play) -> None:
     assert error.code == "timeout"
 
 
-def test_disk_full(tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = {"refused": "write", "errno": 28}
-    monkeypatch.setattr("engine.media.decode.run_child", lambda *_, **__: answer)
-    assert refused(play, by_soundfile(tmp_path / "a.wav", tone())).code == "disk_full"
+def test_a_full_disk_may_be_tried_again(tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = by_soundfile(tmp_path / "a.wav", tone())
+    with open("/dev/full", "r+b") as full:
+        files = SimpleNamespace(TemporaryFile=lambda dir: nullcontext(full))
+        monkeypatch.setattr("engine.media.decode.tempfile", files)
+        with pytest.raises(Transient, match=r"^There is no room left on the disk; please try again later\.$") as caught:
+            play(path)
+    assert caught.value.code == "disk_full"
+
+
+@pytest.mark.parametrize(("signal", "error"), [("SIGKILL", Crashed), ("SIGSEGV", UserError)])
+def test_who_killed_the_child(
+    tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch, signal: str, error: type[TuneTaleError]
+) -> None:
+    """A file can break the child, but only the system or its owner kills it; then it is tried again."""
+    path = by_soundfile(tmp_path / "a.wav", tone())
+    dying = partial(run_child, "tests.engine.media.naughty_child", {"what": "die", "signal": signal})
+    monkeypatch.setattr("engine.media.decode.run_child", lambda _, __, confinement, **how: dying(confinement, **how))
+    with pytest.raises(error):
+        play(path)
 
 
 @pytest.mark.parametrize("answer", [{}, {"refused": ["x"]}, {"refused": "too_long", "seconds": "x"}, {"title": 3}])
