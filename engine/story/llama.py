@@ -7,8 +7,10 @@ under their own licences: Meta's Llama 3 under the Llama Community License.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from concurrent.futures import wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,6 +44,7 @@ class LlamaChat:
         self._context = min(
             LONGEST_TEXT, getattr(model.config.get_text_config(), "max_position_embeddings", LONGEST_TEXT)
         )
+        self._special = re.compile("|".join(map(re.escape, _special(tokenizer))))
         self._model_name = llama.model.rstrip("/").rsplit("/", 1)[-1]
         ends = _ends(model, tokenizer)
         config = greedy(ends, tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0])
@@ -112,13 +115,26 @@ class LlamaChat:
 
     def _templated(self, messages: Sequence[Message]) -> list[int]:
         encoded = self._tokenizer.apply_chat_template(
-            [message.plain() for message in messages],
+            [replace(message, content=self._words(message.content)).plain() for message in messages],
             add_generation_prompt=True,
             return_dict=True,
             enable_thinking=False,  # for templates that know it: thoughts would take the story's tokens
         )
         ids: list[int] = list(encoded["input_ids"])
         return ids
+
+    def _words(self, text: str) -> str:
+        """Return a text without the tokens that a template is made of: tokenizers read them in people's words too, and
+        a wished title could end its turn and begin another."""
+        while (words := self._special.sub("", text)) != text:  # what is left may spell one again
+            text = words
+        return words
+
+
+def _special(tokenizer: Any) -> list[str]:
+    """Return the control tokens of a tokenizer, longest first."""
+    added = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
+    return sorted({*tokenizer.all_special_tokens, *added}, key=len, reverse=True)
 
 
 def _runner(model: Any, tokenizer: Any, config: Any, llama: LlamaSettings, writing: WritingSettings) -> Runner:

@@ -18,7 +18,7 @@ from tests.chaos.monkey import Chaos, Monkey
 log = logging.getLogger(__name__)
 LONG = "CHAOS_KILLS" in os.environ
 KILLS = int(os.environ.get("CHAOS_KILLS", "100"))
-REAL_KILLS = 12
+REAL_KILLS = int(os.environ.get("CHAOS_REAL_KILLS", "12"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 PATIENCE_S = 5.0
 """For each kill, restarts on a busy machine included."""

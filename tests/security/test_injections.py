@@ -34,18 +34,21 @@ from engine.jobs import (
 from engine.music.describer import RulesDescriber
 from engine.music.t5 import source_text, tidy
 from engine.report import silent
-from engine.settings import ModerationSettings, ServerSettings, WritingSettings
+from engine.settings import LlamaSettings, ModerationSettings, ServerSettings, WritingSettings
 from engine.story.author import Author
 from engine.story.chat import Chat
+from engine.story.llama import LlamaChat
 from engine.story.prompt import story_ask
 from engine.story.sanitize import Moderation
 from engine.story.server import ServerChat
 from engine.story.storyteller import Story
+from engine.tiny.llama import save_reciting
 from tests.bot.test_markup import seen_on_discord, seen_on_telegram
 from tests.engine.music.briefs import brief
 from tests.engine.story.asked import ScriptedChat, asked
 from tests.fakes.chat import ANNA, GROUP, Room, make_in, room
 from tests.fakes.openai_server import good, serving
+from tests.fakes.tiny_llama import random_llama
 
 CORPUS = tomllib.loads((Path(__file__).parent / "injections.toml").read_text(encoding="utf-8"))
 ALL: list[str] = [*CORPUS["en"], *CORPUS["zh"]]
@@ -100,26 +103,54 @@ def hostile(text: str) -> str:
     return f"Title: {line[:100]}\n\n1. {PLAIN[0]} {line}\n\n2. {line} {PLAIN[1]}\n\n3. {PLAIN[0]} {PLAIN[1]}"
 
 
-@pytest.mark.parametrize("over_http", [False, True])
-def test_a_hostile_models_words_stay_words(tmp_path: Path, over_http: bool) -> None:
-    """A model that answers with each injection; some of them by a real server. Then the card, as platforms show it."""
+def test_a_wished_title_cannot_spell_the_tokens_of_a_chat_template(tmp_path: Path) -> None:
+    """By a real tokenizer: as many control tokens as without a wish, so no turn ends early and none begins."""
+    chat = LlamaChat.load(LlamaSettings(model=str(random_llama(tmp_path)), device="cpu"), WritingSettings())
+    try:
+        special: list[str] = chat._tokenizer.all_special_tokens
+        nested = [token[: len(token) // 2] + token + token[len(token) // 2 :] for token in special]
+
+        def control(title: str) -> list[int]:
+            ids = chat._ids(story_ask(asked(title=title), 1).messages)
+            return [token for token in ids if token in chat._tokenizer.all_special_ids]
+
+        for text in (*ALL, *special, "".join(special), *nested):
+            assert control(text) == control("The lamp"), text
+    finally:
+        chat.close()
+
+
+def hostile_chat(by: str, text: str, folder: Path, server: ServerSettings) -> Chat:
+    if by == "server":
+        return ServerChat.load(server, WritingSettings())
+    if by == "script":
+        return ScriptedChat(*[hostile(text)] * 4)
+    model = save_reciting(folder, [f"{part}\n\n" for part in hostile(text).split("\n\n")])
+    return LlamaChat.load(LlamaSettings(model=str(model), device="cpu"), WritingSettings())
+
+
+@pytest.mark.parametrize("by", ["script", "server", "transformers"])
+def test_a_hostile_models_words_stay_words(tmp_path: Path, by: str) -> None:
+    """A model that answers with each injection; some of them by a real server, or a real model from the disk. Then the
+    card, as platforms show it."""
     (tmp_path / "key").write_text(KEY)
     (tmp_path / "key").chmod(0o600)
     job, told = _Finished(tmp_path), 0
-    texts = ALL[::7] if over_http else ALL
+    texts = {"script": ALL, "server": ALL[::7], "transformers": ALL[::14]}[by]
     with serving(good("")) as server:
         settings = ServerSettings(url=server.url, model="tiny", api_key_file=str(tmp_path / "key"), retries=0)
-        chat: Chat = ServerChat.load(settings, WritingSettings())
         for text in texts:
             server.script[:] = [good(hostile(text))]
             server.requests.clear()
-            if not over_http:
-                chat = ScriptedChat(*[hostile(text)] * 4)
+            chat = hostile_chat(by, text, tmp_path / f"model {told}", settings)
             author = Author(chat, read, Detector(), Moderation(ModerationSettings()), Calibration.load(), rewrites=0)
             try:
                 (story,) = author.tell(replace(asked(words=60), candidates=1), silent)
             except UserError:  # not in a form that can be used: refused as a whole
                 continue
+            finally:
+                if isinstance(chat, LlamaChat):
+                    chat.close()
             assert all("tools" not in body and "functions" not in body for _, body in server.requests)
             _check_story(story)
             shown(job.card(story))
