@@ -43,6 +43,7 @@ CHECKED_BYTES = 64 * 2**20
 _SETTINGS: tuple[tuple[str, str, object], ...] = (
     ("journal_mode", "WAL", "wal"),  # readers never wait for the writer
     ("synchronous", "FULL", 2),  # accepted means kept, through a power failure as well
+    ("wal_autocheckpoint", "200", 200),  # pages; folded in often and little, so that no write waits long for it
     ("foreign_keys", "ON", 1),
     ("busy_timeout", "10000", 10000),  # milliseconds; for a backup tool that holds the file for a moment
     ("trusted_schema", "OFF", 0),  # a doctored file calls no function from its schema
@@ -52,7 +53,7 @@ _SETTINGS: tuple[tuple[str, str, object], ...] = (
 """(pragma, value, what it must read afterwards): SQLite ignores an unknown or impossible setting without a word."""
 
 _READER_SETTINGS: tuple[tuple[str, str, object], ...] = (
-    *_SETTINGS[2:],
+    *_SETTINGS[3:],
     ("query_only", "ON", 1),
     ("wal_autocheckpoint", "0", 0),  # only the writer checkpoints (sqlite.org/wal.html#walresetbug)
 )
