@@ -9,8 +9,6 @@ Knows no platform and no markup.
 from __future__ import annotations
 
 import functools
-import hashlib
-import hmac
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -28,6 +26,7 @@ from bot.replies import explain, say
 from bot.tokens import write
 from db import outbox, pairs, people, settings, uploads
 from db.outbox import FollowRow
+from engine import forgotten
 from engine.clock import Clock
 from engine.errors import TuneTaleError, UserError, incident_id
 from engine.jobs import Answer, Asker, Job, Language, Platform, Request
@@ -126,9 +125,8 @@ class Desk:
     async def fingerprint(self, platform: str, person: str) -> str:
         """Return what a person is blocked by: a keyed hash, from which nobody can read who it is."""
         if self._key is None:
-            fresh = secrets.token_hex(32)
-            self._key = (await self.ledger.write(lambda conn: settings.keep_house(conn, "key", fresh))).encode()
-        return hmac.new(self._key, f"{platform}:{person}".encode(), hashlib.sha256).hexdigest()
+            self._key = await self.ledger.write(forgotten.key)
+        return forgotten.fingerprint(self._key, platform, person)
 
     async def blocked(self, visit: Visit) -> bool:
         """Return whether the person is kept out of this server or chat, or of everything."""

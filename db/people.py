@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 # A person's row.
 FIND_PERSON = "SELECT id FROM person WHERE platform = ? AND key = ?"
+# Who a row is about.
+BY_ID = "SELECT platform, key, first_seen FROM person WHERE id = ?"
 # A person seen for the first time.
 ADD_PERSON = "INSERT INTO person (platform, key, first_seen) VALUES (?, ?, ?)"
 # A chat's row.
@@ -30,6 +32,15 @@ FORGET = "DELETE FROM person WHERE id = ?"
 # The private chats in which a person asked for something.
 _ASKED_IN = "SELECT chat_id FROM job INDEXED BY job_person WHERE person_id = ?"
 PRIVATE_OF = f"DELETE FROM chat WHERE kind = 'private' AND id IN ({_ASKED_IN})"  # noqa: S608  (no value in it)
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """Whom the store knows; `key` is the platform's own id."""
+
+    platform: str
+    key: str
+    first_seen: float
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,12 @@ def find(conn: sqlite3.Connection, platform: str, person: str) -> int | None:
     """Return the id of a person; None when never seen."""
     row = conn.execute(FIND_PERSON, (platform, person)).fetchone()
     return None if row is None else int(row[0])
+
+
+def by_id(conn: sqlite3.Connection, person: int) -> PersonRow | None:
+    """Return who a row is about; None for an unknown one."""
+    row = conn.execute(BY_ID, (person,)).fetchone()
+    return None if row is None else PersonRow(*row)
 
 
 def find_chat(conn: sqlite3.Connection, platform: str, chat: str) -> int | None:

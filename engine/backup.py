@@ -16,7 +16,9 @@ from pathlib import Path
 
 from db.lock import Lock
 from db.store import Store, StoreError, check, unfinished
+from engine import forgotten
 from engine.errors import UserError
+from engine.queue import Queue
 from engine.service import files_folder
 
 _STAMP, _DATED = "%Y%m%d-%H%M%S", re.compile(r"tunetale-([0-9]{8}-[0-9]{6})\.tar")
@@ -35,7 +37,8 @@ class Copied:
 
 
 async def back_up(store: Path, target: Path) -> Copied:
-    """Write an archive of the store, as of now, beside a running program; an older archive is replaced whole.
+    """Write an archive of the store, as of now, beside a running program; an older archive is replaced whole. The book
+    of the forgotten is copied beside it.
 
     The copy of the store passes SQLite's integrity check. Files that jobs finish meanwhile may be in it as well; files
     that are removed meanwhile are not. Raises `UserError` when there is no store or the archive cannot be written.
@@ -53,11 +56,14 @@ async def back_up(store: Path, target: Path) -> Copied:
         unfinished.chmod(0o600)
         copied = Copied(files, unfinished.stat().st_size)
         os.replace(unfinished, target)
+        book = forgotten.book_of(files_folder(store))
+        forgotten.merge(target.with_name(book.name), [book])
     return copied
 
 
 def restore(source: Path, store: Path, stamp: str) -> Copied:
-    """Put an archive in the place of the store; what was there is kept beside it, marked with `stamp`.
+    """Put an archive in the place of the store; what was there is kept beside it, marked with `stamp`. Whoever is in a
+    book of the forgotten, beside the store or the archive, is forgotten at the store's next start.
 
     Nothing is changed unless the whole archive can be read and its store is sound. Raises `UserError` when it is not,
     when it was written by a newer version, or while a program holds the store.
@@ -68,6 +74,7 @@ def restore(source: Path, store: Path, stamp: str) -> Copied:
             copied = _unpack(source, Path(scratch))
             lock = Lock.take(store)
             try:
+                forgotten.merge(forgotten.book_of(files_folder(store)), forgotten.books_in(source.parent))
                 _mark(unfinished(store))  # killed from here on, the store is refused until a restore has ended well
                 for path in (store, files_folder(store)):
                     if path.exists():
@@ -81,6 +88,16 @@ def restore(source: Path, store: Path, stamp: str) -> Copied:
             finally:
                 lock.release()
     return copied
+
+
+async def forget_again(store: Path) -> None:
+    """Forget at once, in a store that was restored, whom the next start would forget. Raises `UserError`."""
+    folder = files_folder(store)
+    if not forgotten.book_of(folder).exists():
+        return
+    with _said(store, "opened"):
+        async with await Store.open(store) as opened:
+            await Queue(opened, folder).recover()
 
 
 def _mark(path: Path) -> None:

@@ -160,7 +160,8 @@ class Queue:
 
     async def forget(self, platform: Platform, person: str) -> bool:
         """Delete a person with jobs, files and all that hangs on them; False for an unknown one. Running jobs end."""
-        gone = await self._write(lambda conn: transactions.forget(conn, platform, person))
+        now = self._clock.now()
+        gone = await self._write(lambda conn: transactions.forget(conn, self._terms, platform, person, now))
         if gone is None:
             return False
         self._forget([token for token, (held, _) in self._held.items() if held in gone])

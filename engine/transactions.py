@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from db import jobs, outbox, pairs, people
 from db.rows import AnswerRow, JobRow
-from engine import folders
+from engine import folders, forgotten
 from engine import policy as decide
 from engine.errors import Crashed, Fault, TuneTaleError, incident_id
 from engine.jobs import (
@@ -137,6 +137,8 @@ def fail(
 
 def recover(conn: sqlite3.Connection, terms: Terms, now: float, *, first: bool) -> list[JobRow]:
     """Take running jobs back whose worker is gone; return them as they were. `first`: the program has just started."""
+    if first and (count := forgotten.again(conn, forgotten.book_of(terms.folder))):
+        log.warning("forgot %d people again whom a backup had brought back", count)
     restarted = jobs.foreign(conn, terms.owner)
     for row in restarted:
         error = Crashed("TuneTale itself stopped each time it worked on this request, so it was given up.")
@@ -183,11 +185,15 @@ def take_away(conn: sqlite3.Connection, terms: Terms, pair_id: int, now: float) 
     return True
 
 
-def forget(conn: sqlite3.Connection, platform: str, person: str) -> set[int] | None:
-    """Delete a person and all that hangs on them; return their live jobs, None for an unknown person."""
+def forget(conn: sqlite3.Connection, terms: Terms, platform: str, person: str, now: float) -> set[int] | None:
+    """Delete a person and all that hangs on them; return their live jobs, None for an unknown person.
+
+    First it goes into the book that keeps them from coming back with a backup.
+    """
     person_id = people.find(conn, platform, person)
     if person_id is None:
         return None
+    forgotten.note(conn, forgotten.book_of(terms.folder), person_id, platform, person, now)
     live = {row.id for row in jobs.live_of(conn, person_id)}
     people.forget(conn, person_id)
     return live

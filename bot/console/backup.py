@@ -11,7 +11,7 @@ from rich.console import Console as Screen
 
 from bot.config import Config
 from bot.replies import say
-from engine.backup import Copied, back_up, dated, expire, restore
+from engine.backup import Copied, back_up, dated, expire, forget_again, restore
 from engine.jobs import Language
 
 
@@ -33,6 +33,7 @@ def restore_command(arguments: argparse.Namespace, config: Config, screen: Scree
     store = _store(arguments, config)
     stamp = f"before-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     copied = restore(Path(arguments.file).absolute(), store, stamp)
+    asyncio.run(forget_again(store))
     screen.print(
         say(language, "backup.restored", store=str(store), stamp=stamp, **_numbers(copied)),
         markup=False,
