@@ -123,7 +123,8 @@ class Store:
         one write's trouble is not another's. Raises `StoreError` when the disk or the file is the cause.
         """
         if self._closed or self._lock is None:
-            raise StoreError(f"{self._path} is {'closed' if self._closed else 'open for reading only'}.")
+            state = "closed" if self._closed else "open for reading only"
+            raise StoreError(f"{self._path} is {state}.", f"it is {state}")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((body, future))
         if self._writer is None or self._writer.done():
@@ -133,7 +134,7 @@ class Store:
     async def read(self, body: Body[T]) -> T:
         """Run `body` on one unchanging view of the store; anything it writes is undone."""
         if self._closed:
-            raise StoreError(f"{self._path} is closed.")
+            raise StoreError(f"{self._path} is closed.", "it is closed")
         try:
             return await self._on_thread(_read, body)
         except sqlite3.Error as error:

@@ -310,7 +310,7 @@ async def test_p2_what_became_of_an_answer_is_recorded_once_the_store_is_back(
     assert answer is not None
 
     async def full(_: object) -> None:
-        raise StoreError("The disk is full.")
+        raise StoreError("/srv/store.sqlite could not be written: the disk is full.", "the disk is full")
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "write", full)
