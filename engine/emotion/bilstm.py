@@ -14,7 +14,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 Array = NDArray[np.float32]
 
 CLIP = 5.0
-"""Standardised features further than this from the mean say no more than that they are far."""
+"""Statistics further than this many standard deviations from a population's mean say no more than that they are far."""
+
+ROW_CLIP = 8.0
+"""The same of single rows; more, because a synthesiser's lie far from those of recordings, and still differ there."""
 
 PLACE_COLUMNS = 6
 """Columns of `places`."""
@@ -118,7 +121,7 @@ class CurveNet(nn.Module):
 
 def standardise(rows: Array, mean: Array, scale: Array) -> Array:
     """Bring feature rows [T, F] to the unit in which the network reads them."""
-    unit: Array = np.clip((rows - mean) / scale, -CLIP, CLIP)
+    unit: Array = np.clip((rows - mean) / scale, -ROW_CLIP, ROW_CLIP)
     return unit
 
 

@@ -26,7 +26,7 @@ from engine.emotion.setting import Setting
 from engine.errors import UserError
 from engine.media.recording import ANALYSIS_RATE_HZ
 
-FORMAT = 3
+FORMAT = 4
 """Version of the weight files; a file of another version is refused."""
 
 ASSETS = Path(__file__).parent.parent / "assets"

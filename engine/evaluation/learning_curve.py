@@ -11,14 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 
-def draw_learning_curve(path: Path, title: str, measure: str, curves: Mapping[str, Sequence[float]]) -> None:
-    """Write a PNG with one line for each of `curves`: name → value after epoch 1, 2, …; `measure` names the y axis."""
+def draw_learning_curve(
+    path: Path, title: str, measure: str, curves: Mapping[str, Sequence[float]], *, step: str = "epoch"
+) -> None:
+    """Write a PNG with one line for each of `curves`: name → value after step 1, 2, …; `measure` names the y axis, and
+    `step` the x axis."""
     figure = Figure(figsize=(6.4, 4.0), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for name, values in curves.items():
         axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name)
-    axes.set(title=title, xlabel="epoch", ylabel=measure)
+    axes.set(title=title, xlabel=step, ylabel=measure)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()

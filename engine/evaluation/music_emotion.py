@@ -239,9 +239,10 @@ def draw(examples: Sequence[Example], folder: Path, tell: Tell) -> None:
     kept, held = split(examples, 1, 0)
     emotify = [example for example in examples if example.set == "emotify"]
     losses = train(kept, Recipe(), 1, tell, emotify, held).losses
-    measure = "mean squared error, in variances of the ratings"
+    measure = "squared error (variance of ratings = 1)"
     for part, title in (
-        ("songs", "Music emotion, whole pieces"),
-        ("moments", "Music emotion, within pieces of VGMIDI"),
+        ("songs", "Music emotion, whole pieces, first fold"),
+        ("moments", "Music emotion, within pieces of VGMIDI, first fold"),
     ):
-        draw_learning_curve(folder / f"music_emotion_{part}.png", title, measure, losses[part])
+        path = folder / f"music_emotion_{part}.png"
+        draw_learning_curve(path, title, measure, losses[part], step="twentieth of the training")

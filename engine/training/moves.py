@@ -14,7 +14,7 @@ import torch
 
 from engine.emotion.bilstm import PLACE_COLUMNS, Array, CurveNet, Inputs, Shape, prepare, standardise
 from engine.emotion.features import MEL_BANDS, NAMES
-from engine.training.songs import TWENTIETHS, Known, Piece, thin
+from engine.training.songs import TWENTIETHS, Known, Piece
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ class MoveRecipe:
     """Standard deviation, in units of the labels, under which the curve of a piece is taken as noise."""
 
 
+_EVERY = 5
+"""A learning curve follows every so many-th of the timed pieces."""
+
 Sequence = tuple[tuple[Array, Array, Array, Array], Array]
 """Parts of `Inputs` and labels [T, 2] of one piece."""
 
@@ -56,8 +59,8 @@ def fit(
     watch: list[Sequence] | None = None,
 ) -> dict[str, list[float]]:
     """Train `net.differs`, the song head standing still: the plain reading at once by ridge regression, then the LSTM
-    on what is left. Return the loss on timed pieces over each twentieth of the steps: of those learned from, and of
-    those only watched."""
+    on what is left. With `watch`, return the loss after each twentieth of the steps: of every fifth of the timed
+    pieces learned from, and of those only watched."""
     if not recipe.steps:
         return {}
     rng = np.random.default_rng(seed + 1)
@@ -68,15 +71,14 @@ def fit(
     kept = {name: p.detach().clone() for name, p in learned.items()}
     optimiser = torch.optim.AdamW(learned.values(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.15)
-    losses, held = [], []
+    curves: dict[str, list[float]] = {}
+    pools = {"learned": timed[::_EVERY], "held out": watch or []}
     every = max(1, recipe.steps // TWENTIETHS)
     net.train()
     for step in range(recipe.steps):
         loss = recipe.balance * _joined_loss(net, _draw(joined, recipe.joined, rng), recipe)
         if timed:
-            of_timed = _timed_loss(net, _draw(timed, recipe.timed, rng), recipe)
-            losses.append(float(of_timed.detach()))
-            loss = loss + of_timed
+            loss = loss + _timed_loss(net, _draw(timed, recipe.timed, rng), recipe)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(learned.values(), 1.0)
@@ -88,12 +90,14 @@ def fit(
         if watch and (step + 1) % every == 0:
             net.eval()
             with torch.no_grad():
-                held.append(float(_timed_loss(net, watch, recipe)))
+                for name, pool in pools.items():
+                    if pool:
+                        curves.setdefault(name, []).append(float(_timed_loss(net, pool, recipe)))
             net.train()
         tell((step + 1) / recipe.steps)
     net.load_state_dict(kept, strict=False)
     net.eval()
-    return {"learned": thin(losses), "held out": held}
+    return curves
 
 
 def timed_sequences(pieces: Iterable[Piece], shape: Shape) -> list[Sequence]:

@@ -29,7 +29,7 @@ from engine.training.moves import MoveRecipe
 from engine.training.music_data import GEMS, Example, SetName, load
 from engine.training.songs import SongRecipe
 
-NAME = "bilstm-3"
+NAME = "bilstm-4"
 
 SPREAD = (0.35, 0.33)
 """Standard deviation of (valence, arousal) over songs in music's ratings, on [-1, 1] (MediaEval 2015, 431 songs)."""

@@ -16,7 +16,7 @@ from engine.emotion import chords, tonality
 from engine.emotion.bilstm import Array, CurveNet
 from engine.emotion.features import NAMES
 from engine.training.music_data import PIANO, Example, SetName
-from engine.training.teacher import Teacher, Unit, Values, View, label_offset, mixtures
+from engine.training.teacher import RECORDED, RENDERED, Teacher, Unit, Values, View, drawn_apart, label_offset, mixtures
 
 Kind = tuple[SetName, int]
 """A population of pieces that sound alike: the set, and the program on which it is played (0 for recordings)."""
@@ -26,18 +26,18 @@ REAL: Kind = ("emotify", 0)
 TWENTIETHS = 20
 """Points of a learning curve."""
 
-SET_WEIGHT = {"vgmidi": 2.0, "emopia": 1.0, "emotify": 1.0}
+SET_WEIGHT = {"vgmidi": 4.0, "emopia": 1.0, "emotify": 1.0}
 """Weight of a piece in its teacher: VGMIDI's thirty raters say more than EMOPIA's one quadrant."""
 
 
 @dataclass(frozen=True)
 class SongRecipe:
-    """How the song head learns. `mixtures`: pieces between the labelled ones, per kind; `copies`: how often each
-    labelled piece stands beside them."""
+    """How the song head learns. `mixtures`: pieces between the labelled ones, per kind; `apart`: share of them whose
+    columns are drawn apart (`drawn_apart`)."""
 
-    mixtures: int = 3_000
-    copies: int = 5
-    steps: int = 800
+    mixtures: int = 5_000
+    apart: float = 0.5
+    steps: int = 1_500
     batch: int = 256
     rate: float = 2e-3
     weight_decay: float = 0.05
@@ -45,7 +45,8 @@ class SongRecipe:
     gems: float = 0.3
     """Weight of the GEMS emotions in the loss, beside valence and arousal together."""
     taught: bool = True
-    """Whether teachers stand between the labels and the head; without them it learns the labelled pieces alone."""
+    """Whether teachers stand between the labels and the head; without them it learns the labelled pieces alone. With
+    them it never meets a labelled piece: what the teachers know by heart, it need not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,7 @@ def teach(
                 np.concatenate([np.full(len(found[kind]), SET_WEIGHT[kind[0]]) for kind in group]),
                 seed,
                 _views(group[0], truths[group[0]].shape[1]),
+                RECORDED if group[0] == REAL else RENDERED,
             )
             teachers |= dict.fromkeys(group, teacher)
     pieces = {
@@ -258,18 +260,18 @@ def _pool(known: Known, recipe: SongRecipe, rng: np.random.Generator) -> tuple[t
     seen, said = [], []
     width = max(teacher.outputs for teacher in known.teachers.values())
     for kind in sorted(known.pieces):
-        own = np.array([piece.statistics for piece in known.pieces[kind]])
-        between = recipe.mixtures if recipe.taught else 0
-        drawn = np.concatenate([mixtures(own, between, rng), np.repeat(own, recipe.copies, axis=0)])
-        unit = known.units[kind].apply(drawn)
+        pieces, teacher, unit = known.pieces[kind], known.teachers[kind], known.units[kind]
+        drawn = np.array([piece.statistics for piece in pieces])
+        taught = np.array([piece.truth for piece in pieces])
         if recipe.taught:
-            taught = known.teachers[kind](unit)
-        else:
-            taught = np.repeat([piece.truth for piece in known.pieces[kind]], recipe.copies, axis=0)
+            drawn = mixtures(drawn, recipe.mixtures, rng)
+            count = round(recipe.apart * len(drawn))
+            drawn[:count] = drawn_apart(drawn[:count], teacher.views, rng)
+            taught = teacher(unit.apply(drawn))
         taught = np.pad(taught, ((0, 0), (0, width - taught.shape[1])), constant_values=np.nan)
         seen.append(drawn)
         said.append(taught)
         if REAL not in known.pieces:
-            seen.append(unit * known.real.scale + known.real.mean)
+            seen.append(unit.apply(drawn) * known.real.scale + known.real.mean)
             said.append(taught)
     return tuple(torch.from_numpy(np.concatenate(part).astype(np.float32)) for part in (seen, said))  # type: ignore[return-value]

@@ -33,7 +33,7 @@ PIANO_ONLY: Programs = {"vgmidi": (PIANO,), "emopia": (PIANO,)}
 
 SMALL = Recipe(
     shape=Shape(features=len(NAMES), project=8, hidden=8, head=16, context_rows=8, moment_rows=3),
-    songs=SongRecipe(mixtures=100, copies=5, steps=150, batch=64),
+    songs=SongRecipe(mixtures=200, steps=150, batch=64),
     moves=MoveRecipe(steps=10, timed=4, joined=4, pool=10, part_rows=(3, 6)),
 )
 QUICK = replace(SMALL, songs=replace(SMALL.songs, steps=3), moves=replace(SMALL.moves, steps=2))
@@ -227,7 +227,7 @@ def test_the_command_writes_weights_that_load(
     assert train_command([*common, "--out", str(tmp_path / "all")]) == 0
     assert train_command([*common, "--out", str(tmp_path / "one"), "--sources", "vgmidi"]) == 0
     models = [MusicEmotion.load(tmp_path / name) for name in ("all", "one")]
-    assert [model.name for model in models] == ["bilstm-3 (TuneTale)", "bilstm-3-vgmidi (TuneTale)"]
+    assert [model.name for model in models] == ["bilstm-4 (TuneTale)", "bilstm-4-vgmidi (TuneTale)"]
     assert [model.config.gems for model in models] == [music_data.GEMS, ()]
     assert all(model.listen(chords(seconds=4)).curve.values.shape == (8, 2) for model in models)
     assert (tmp_path / "all/model.safetensors").read_bytes() != (tmp_path / "one/model.safetensors").read_bytes()
