@@ -21,7 +21,9 @@ RESULTS_AT_ONCE = 100
 
 
 async def tidy(desk: Desk) -> int:
-    """Remove what is older than its time, and files that belong to nobody; return how many rows and files."""
+    """Remove what is older than its time, and files that belong to nobody; return how many rows and files. What was
+    deleted leaves the store's log too.
+    """
     now, keep = desk.clock.now(), desk.config.retention
     removed = 0
     if keep.results_days:
@@ -33,7 +35,10 @@ async def tidy(desk: Desk) -> int:
         oldest = now - keep.audit_days * DAY_S
         removed += await desk.ledger.write(lambda conn: audit.remove_old(conn, oldest))
     removed += await desk.inbox.sweep()
-    return removed + await _make_room(desk, keep.most_bytes) if keep.most_bytes else removed
+    if keep.most_bytes:
+        removed += await _make_room(desk, keep.most_bytes)
+    await desk.ledger.scrub()
+    return removed
 
 
 async def _make_room(desk: Desk, most_bytes: int) -> int:

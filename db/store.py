@@ -150,6 +150,18 @@ class Store:
         except OSError as error:
             raise StoreError(f"{target} could not be written: {error.strerror}.") from error
 
+    async def scrub(self) -> bool:
+        """Fold the write-ahead log into the file and empty it: it still holds pages as they were before a deletion.
+
+        False when another program reads at this moment or the disk does not allow it; nothing has changed then.
+        """
+        if self._closed:
+            return False
+        try:
+            return await self._on_thread(_scrub)
+        except sqlite3.Error:
+            return False
+
     async def close(self) -> None:
         """Finish what waits, fold the write-ahead log into the file, close it and let go of the lock."""
         if self._closed:
@@ -300,6 +312,15 @@ def _read(conn: sqlite3.Connection, body: Body[T]) -> T:
 def _tidy(conn: sqlite3.Connection) -> None:
     # No PRAGMA optimize: it would plan the queries of a grown store by the statistics of a young one.
     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _scrub(conn: sqlite3.Connection) -> bool:
+    conn.execute("PRAGMA busy_timeout = 0")  # nobody waits ten seconds behind a backup for this
+    try:
+        (busy, _, _) = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        conn.execute("PRAGMA busy_timeout = 10000")
+    return not busy
 
 
 def unfinished(path: Path) -> Path:

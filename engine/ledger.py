@@ -30,6 +30,10 @@ class Ledger:
         """Run `body(conn)` on one unchanging view of the store."""
         return await _translated(self._store.read(body))
 
+    async def scrub(self) -> bool:
+        """Take what was deleted out of the store's log as well; False when that has to wait."""
+        return await self._store.scrub()
+
 
 async def _translated(work: Awaitable[T]) -> T:
     try:

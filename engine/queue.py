@@ -167,6 +167,7 @@ class Queue:
         self._forget([token for token, (held, _) in self._held.items() if held in gone])
         self.work.set()
         await self.sweep()
+        await self.ledger.scrub()  # if it has to wait, `bot.upkeep` does it
         return True
 
     async def retire(self, before: float) -> int:

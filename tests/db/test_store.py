@@ -6,7 +6,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -186,6 +188,27 @@ async def test_p1_acknowledged_writes_survive_kill_9(path: Path) -> None:
         rows = await store.read(twins)
     assert set(acknowledged) <= rows.keys()
     assert set(rows.values()) == {2}
+
+
+async def test_what_was_deleted_leaves_the_log_as_soon_as_nobody_reads(store: Store, path: Path) -> None:
+    await store.write(lambda conn: conn.execute("CREATE TABLE word (word TEXT)").rowcount)
+    await store.write(lambda conn: conn.execute("INSERT INTO word VALUES ('unforgettable')").rowcount)
+    await store.write(lambda conn: conn.execute("DELETE FROM word").rowcount)
+
+    def left() -> bool:
+        return any(b"unforgettable" in file.read_bytes() for file in path.parent.iterdir())
+
+    assert left()
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM word").fetchone()
+        begun = time.monotonic()
+        assert await store.scrub() is False
+        assert time.monotonic() - begun < 5
+        await store.write(lambda conn: conn.execute("SELECT 1").rowcount)
+    assert await store.scrub() is True
+    assert not left()
+    assert await store.read(lambda conn: conn.execute("PRAGMA busy_timeout").fetchone()) == (10_000,)
 
 
 # --- opening and closing -----------------------------------------------------------------------------------------

@@ -128,6 +128,19 @@ async def test_who_cannot_be_noted_is_not_half_forgotten(tmp_path: Path) -> None
         assert await known(queue) == set() and not folder.exists()
 
 
+async def test_no_word_of_theirs_is_left_on_the_disk_while_the_program_runs(tmp_path: Path) -> None:
+    path = tmp_path / "live" / "store.sqlite"
+    async with living(path, FakeClock()) as queue:
+        await ask(queue, ANNA)
+        assert holding(path.parent, b"anna"), "it is in the log"
+        await queue.forget("console", ANNA.person)
+        assert not holding(path.parent, b"anna")
+
+
+def holding(folder: Path, word: bytes) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file() and word in file.read_bytes()]
+
+
 def test_the_command_forgets_at_once(tmp_path: Path) -> None:
     path = tmp_path / "live" / "store.sqlite"
     asyncio.run(a_life(path, tmp_path / "backups", FakeClock()))
