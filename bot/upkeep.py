@@ -1,4 +1,4 @@
-"""Lets go of what has been kept long enough: results, uploads, the audit. Knows the owner's retention settings."""
+"""Lets go of what has been kept long enough: results, uploads, the audit, copies of the store. Knows the settings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from bot.desk import Desk
 from db import audit, uploads
 from engine import folders
+from engine.backup import expire_beside
 from engine.errors import Transient
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ async def tidy(desk: Desk) -> int:
         oldest = now - keep.audit_days * DAY_S
         removed += await desk.ledger.write(lambda conn: audit.remove_old(conn, oldest))
     removed += await desk.inbox.sweep()
+    if keep.backups_days:
+        old = now - keep.backups_days * DAY_S
+        removed += await asyncio.to_thread(expire_beside, desk.queue.folder, old)
     if keep.most_bytes:
         removed += await _make_room(desk, keep.most_bytes)
     await desk.ledger.scrub()

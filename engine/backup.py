@@ -8,6 +8,7 @@ from __future__ import annotations
 import calendar
 import os
 import re
+import shutil
 import tarfile
 import tempfile
 import time
@@ -117,6 +118,23 @@ def expire(folder: Path, before: float) -> int:
         found = _DATED.fullmatch(path.name)
         if found and calendar.timegm(time.strptime(found[1], _STAMP)) < before:
             path.unlink()
+            removed += 1
+    return removed
+
+
+def expire_beside(folder: Path, before: float) -> int:
+    """Remove the copies that upgrades and restores left beside a store and its folder of files before a time; return
+    how many. They are backups too.
+    """
+    stem, removed = re.escape(folder.name.removesuffix("-files")), 0
+    copy = re.compile(rf"{stem}(?:-files|\.[^.]+)?\.(?:v[0-9]+|before-([0-9]{{8}}-[0-9]{{6}})(?:-wal|-shm)?)")
+    for path in folder.parent.iterdir():
+        found = copy.fullmatch(path.name)
+        if found is None:
+            continue
+        at = calendar.timegm(time.strptime(found[1], _STAMP)) if found[1] else path.lstat().st_mtime
+        if at < before:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
             removed += 1
     return removed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import io
 import os
 import sqlite3
@@ -17,7 +18,7 @@ import pytest
 from bot.__main__ import main
 from db.lock import Lock
 from db.store import Store, StoreError
-from engine.backup import FILES, STORE, back_up, dated, expire, restore
+from engine.backup import FILES, STORE, back_up, dated, expire, expire_beside, restore
 from engine.errors import UserError
 from engine.service import files_folder
 
@@ -271,6 +272,25 @@ def test_dated_backups_expire_and_nothing_else(tmp_path: Path) -> None:
         path.write_bytes(b"x")
     assert expire(tmp_path, now - 30 * day) == 1
     assert not old.exists() and young.exists() and all(path.exists() for path in others)
+
+
+def test_copies_beside_the_store_are_backups_too(path: Path, tmp_path: Path) -> None:
+    """What a restore and an upgrade keep is as long on the disk as any backup, and the store itself for ever."""
+    asyncio.run(back_up(path, tmp_path / "kept.tar"))
+    restore(tmp_path / "kept.tar", path, "before-20260101-000000")
+    restore(tmp_path / "kept.tar", path, "before-20260201-000000")
+    for name in ("tunetale.sqlite.v2", "tunetale.sqlite.v3", "tunetale.sqlite.before-20260101-000000-wal", "other.v1"):
+        path.with_name(name).write_bytes(b"x")
+        os.utime(path.with_name(name), (0, 0))
+    os.utime(path.with_name("tunetale.sqlite.v3"))
+    for kept in (path, files_folder(path)):
+        os.utime(kept, (0, 0))
+    middle = float(calendar.timegm((2026, 1, 15, 0, 0, 0)))
+    assert expire_beside(files_folder(path), middle) >= 4
+    young = {"tunetale.sqlite.before-20260201-000000", "tunetale-files.before-20260201-000000", "tunetale.sqlite.v3"}
+    ours = {"tunetale.sqlite", "tunetale-files", "tunetale.sqlite.lock", "other.v1"}
+    assert {file.name for file in path.parent.iterdir()} == young | ours
+    assert expire_beside(files_folder(path), middle) == 0
 
 
 def test_the_command_writes_dated_ones_in_a_folder_and_lets_old_ones_go(path: Path, tmp_path: Path) -> None:
