@@ -22,9 +22,9 @@ def draw_learning_curve(
     for name, values in curves.items():
         axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name)
     axes.set(title=title, xlabel=step, ylabel=measure)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=len(curves))  # inside it would lie on the lines
     unfinished = path.with_name(f".{path.name}.part")
     figure.savefig(unfinished, format="png")
     os.replace(unfinished, path)
