@@ -17,9 +17,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,7 +31,6 @@ from engine.emotion.int8 import has_int8, measure_ranges
 from engine.emotion.regressor import (
     Regressor,
     RegressorConfig,
-    fast_dtype,
     read_layers,
     save_regressor,
     write_whole,
@@ -49,7 +47,9 @@ from engine.training.text_data import (
     split_by_document,
     split_officially,
 )
+from engine.training.text_inputs import Inputs
 from engine.training.text_judge import EPOCHS, judge_data, on_scale_of, scale_texts
+from engine.training.text_teachers import Teachers
 from engine.training.text_transfer import UNRATED, transfer_texts, with_teacher
 
 Variant = Literal["tuned", "frozen", "judge"]
@@ -60,7 +60,8 @@ HISTORY_FILE = "history.json"
 
 _SIDE_WEIGHT = 0.5
 """Weight of the readers' and the writers' view in the loss; the ratings of everybody weigh 1."""
-_PREDICT_BATCH = 64
+_HIDDEN_WEIGHT = 0.1
+"""Weight in the loss of each direction of what a teacher's head reads."""
 _RANGE_TEXTS = 256
 """So many texts show what the layers of a trained encoder are given."""
 _INT8_R = 0.995
@@ -149,9 +150,9 @@ def _train_member(
     if member == 0:
         count = sum(value.numel() for value in model.trained().values())
         say(f"{count:,} trained parameters, {len(split.train):,} texts, {len(split.held_out):,} held out")
-    inputs = _Inputs(model, encoder, texts.texts)
+    inputs = Inputs(model, encoder, texts.texts)
     targets = torch.from_numpy(_standardised(texts.ratings, split.train))
-    weights = torch.tensor([1.0] * 3 + [_SIDE_WEIGHT] * (config.tasks - 3))
+    weights = torch.tensor([1.0] * 3 + [_SIDE_WEIGHT] * 6 + [_HIDDEN_WEIGHT] * (config.tasks - 9))
 
     def loss(rows: NDArray[np.intp]) -> Tensor:
         wanted = targets[rows]
@@ -180,50 +181,6 @@ def _train_member(
     return model, config
 
 
-class _Inputs:
-    """Predicts rows of a text list. With a frozen encoder the features are computed once."""
-
-    def __init__(self, model: Regressor, encoder: Encoder, texts: Sequence[str]) -> None:
-        self.model, self.pad_id = model, encoder.pad_id
-        self.ids = [encoding.ids for encoding in encoder.tokenizer.encode_batch_fast(list(texts))]
-        self.lengths = np.array([len(one) for one in self.ids])
-        self.features: Tensor | None = None
-        if model.config.variant == "frozen":
-            self.features = self._in_order(np.arange(len(self.ids)), self._encode)
-
-    def predict(self, rows: NDArray[np.intp]) -> Tensor:
-        """Return the standardised outputs for `rows`, with gradients."""
-        hidden = self._encode(rows) if self.features is None else self.features[rows]
-        return cast(Tensor, self.model.head(hidden))
-
-    def predict_all(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the first three standardised outputs for `rows`, [n, 3], without dropout."""
-        return self._in_order(rows, self.predict)[:, :3].double().numpy()
-
-    def _encode(self, rows: NDArray[np.intp]) -> Tensor:
-        chosen = [self.ids[row] for row in rows]
-        longest = max(len(one) for one in chosen)
-        ids = torch.tensor([one + [self.pad_id] * (longest - len(one)) for one in chosen])
-        mask = torch.arange(longest) < torch.tensor([len(one) for one in chosen]).unsqueeze(1)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_dtype() == torch.bfloat16):
-            return self.model.features(ids, mask)
-
-    def _in_order(self, rows: NDArray[np.intp], function: Callable[[NDArray[np.intp]], Tensor]) -> Tensor:
-        """Apply `function` to batches of like length, without dropout, and put the results in the order of `rows`."""
-        order = np.argsort(self.lengths[rows], kind="stable")
-        was_training = self.model.training
-        self.model.eval()
-        with torch.inference_mode():
-            parts = [
-                function(rows[order[first : first + _PREDICT_BATCH]]) for first in range(0, len(rows), _PREDICT_BATCH)
-            ]
-        self.model.train(was_training)
-        found = torch.cat(parts)
-        result = torch.empty_like(found)
-        result[torch.from_numpy(order)] = found
-        return result.clone()
-
-
 def _config(encoder: Encoder, recipe: Recipe, ratings: NDArray[np.float32]) -> RegressorConfig:
     centre = np.asarray(np.nanmean(ratings[:, :3], axis=0, dtype=np.float64))
     spread = np.asarray(np.nanstd(ratings[:, :3], axis=0, dtype=np.float64))
@@ -247,11 +204,6 @@ def _config(encoder: Encoder, recipe: Recipe, ratings: NDArray[np.float32]) -> R
 def _standardised(ratings: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.float32]:
     known = ratings[rows]
     return np.asarray((ratings - np.nanmean(known, axis=0)) / np.nanstd(known, axis=0), dtype=np.float32)
-
-
-def mean_reading(models: Sequence[TextEmotion], texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return the mean of what `models` read, float32 [n, 3]."""
-    return np.asarray(np.mean([model.score(texts).values for model in models], axis=0), dtype=np.float32)
 
 
 def save(folder: Path, trained: Trained, texts: Sequence[str]) -> None:
@@ -301,10 +253,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--variant", choices=VARIANTS, default=default.variant)
     parser.add_argument("--members", type=_positive, default=default.members, help="trainings that are averaged")
     parser.add_argument("--epochs", type=_positive, help=f"default {default.epochs}, of the judge {EPOCHS}")
+    parser.add_argument("--batch", type=_positive, default=default.batch, help="texts per step")
     parser.add_argument("--rate", type=_rate, default=default.rate, help="highest learning rate of the encoder")
     parser.add_argument("--head-rate", type=_rate, default=default.head_rate, help="highest learning rate of the head")
     parser.add_argument("--words", type=_count, default=default.words, help="rows of the table of words that are kept")
-    parser.add_argument("--teacher", type=Path, nargs="+", help="folders of weights whose mean reading is learned, too")
+    parser.add_argument(
+        "--teacher", type=Path, nargs="+", help="folders of weights that it learns from, too, the best first"
+    )
     parser.add_argument("--unrated", type=_positive, default=UNRATED, help="texts without ratings that teachers read")
     parser.add_argument("--top-layers", type=_positive, help="of a large encoder, train so many of the highest layers")
     parser.add_argument("--multilingual", action="store_true", help="the encoder reads Chinese too")
@@ -319,6 +274,7 @@ def main(arguments: Sequence[str]) -> None:
         encoder=given.encoder,
         seed=given.seed,
         members=given.members,
+        batch=given.batch,
         epochs=given.epochs or (EPOCHS if given.variant == "judge" else default.epochs),
         rate=given.rate,
         head_rate=given.head_rate,
@@ -334,11 +290,10 @@ def main(arguments: Sequence[str]) -> None:
         texts = bank = read_emobank(given.data)
         split = split_officially(bank) if given.by_document is None else split_by_document(bank, given.by_document)
         if given.teacher is not None:
-            teachers = [TextEmotion.load(folder, dtype=fast_dtype()) for folder in given.teacher]
+            teachers = Teachers(given.teacher)
             unrated = transfer_texts(given.data, bank, split, given.unrated, given.seed)
-            names = " and ".join(teacher.name for teacher in teachers)
-            print(f"{names}: reading {len(split.train):,} rated and {len(unrated):,} unrated texts")
-            texts, split = with_teacher(bank, split, unrated, partial(mean_reading, teachers))
+            print(f"{teachers.names}: reading {len(split.train):,} rated and {len(unrated):,} unrated texts")
+            texts, split = with_teacher(bank, split, unrated, teachers)
     trained = train(texts, split, recipe)
     some = [texts.texts[row] for row in split.train[:: max(1, len(split.train) // _RANGE_TEXTS)]]
     save(out, trained, some)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from engine.emotion.regressor import CONFIG_FILE, WEIGHTS_FILE
 from engine.emotion.text import TextEmotion
 from engine.training import __main__ as command
 from engine.training.text_data import read_emobank, split_by_document, split_officially
+from engine.training.text_teachers import Reading, Teachers
 from engine.training.text_transfer import transfer_texts, with_teacher
 from tests.engine.training.test_text_emotion import data as rated  # noqa: F401
 from tests.engine.training.test_text_emotion import encoder  # noqa: F401
@@ -48,10 +48,12 @@ def test_unrated_texts_come_from_every_source_and_none_stands_in_the_rated_data(
         csv.writer(file, delimiter="\t").writerows([[f"so glad about number {k}!", "0", "x"] for k in range(9)])
     bank = read_emobank(data)
     split = split_officially(bank)
-    found = transfer_texts(data, bank, split, 24, 1)
-    assert found == transfer_texts(data, bank, split, 24, 1) != transfer_texts(data, bank, split, 24, 2)
-    for sign in ("so glad about", "happy king number", "The fox called"):
-        assert sum(sign in text for text in found) == 6
+    found = transfer_texts(data, bank, split, 400, 1)
+    assert found == transfer_texts(data, bank, split, 400, 1) != transfer_texts(data, bank, split, 400, 2)
+    assert transfer_texts(data, bank, split, 24, 1) == found[:24]
+    for sign, count in (("so glad about", 9), ("happy king number", 20), ("The fox called", 8)):
+        assert sum(sign in text for text in found) == count
+        assert any(sign in text for text in found[:24])
     known = {_words(text) for text in bank.texts}
     assert known.isdisjoint(map(_words, found)) and len(set(map(_words, found))) == len(found)
 
@@ -72,16 +74,39 @@ def test_the_teacher_counts_half_where_there_is_a_rating_and_alone_where_there_i
     bank = read_emobank(data)
     split = split_officially(bank)
 
-    def teacher(texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.full((len(texts), 3), 0.5, dtype=np.float32)
+    def teacher(texts: Sequence[str]) -> Reading:
+        lengths = np.array([len(text) for text in texts], dtype=np.float32)
+        return Reading(np.full((len(texts), 3), 0.5, dtype=np.float32), np.outer(lengths, [1, 2]).astype(np.float32))
 
-    mixed, rows = with_teacher(bank, split, ["one", "two"], teacher)
-    assert mixed.texts[-2:] == ("one", "two") and rows.train[-2:].tolist() == [160, 161]
+    mixed, rows = with_teacher(bank, split, ["one", "fifteen"], teacher)
+    assert mixed.texts[-2:] == ("one", "fifteen") and rows.train[-2:].tolist() == [160, 161]
     np.testing.assert_allclose(mixed.ratings[split.train, :3], (bank.ratings[split.train, :3] + 0.5) / 2)
-    np.testing.assert_array_equal(mixed.ratings[:160, 3:], bank.ratings[:, 3:])
-    np.testing.assert_array_equal(mixed.ratings[split.held_out], bank.ratings[split.held_out])
-    assert (mixed.ratings[-2:, :3] == 0.5).all() and np.isnan(mixed.ratings[-2:, 3:]).all()
+    np.testing.assert_array_equal(mixed.ratings[:160, 3:9], bank.ratings[:, 3:])
+    np.testing.assert_array_equal(mixed.ratings[split.held_out, :9], bank.ratings[split.held_out])
+    assert (mixed.ratings[-2:, :3] == 0.5).all() and np.isnan(mixed.ratings[-2:, 3:9]).all()
     np.testing.assert_array_equal(rows.held_out, split.held_out)
+    hidden = mixed.ratings[:, 9:]
+    assert hidden.shape == (162, 2) and np.isnan(hidden[split.held_out]).all()
+    lengths = [len(mixed.texts[row]) for row in rows.train]
+    assert abs(np.corrcoef(hidden[rows.train, 0], lengths)[0, 1]) > 0.999, "the first component is what differs most"
+
+
+def test_the_first_of_several_teachers_counts_most(
+    data: Path,
+    encoder: str,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for folder, epochs in zip(folders, "14", strict=True):
+        options = ["--encoder", encoder, "--epochs", epochs, "--rate", "0.01", "--out", str(folder)]
+        assert command.main(["text-emotion", "--data", str(data), *options]) == 0
+    texts = ["happy glad love.", "sad died cried."]
+    first, second = (Teachers([folder])(texts) for folder in folders)
+    both = Teachers(folders)(texts)
+    np.testing.assert_allclose(both.values, 0.7 * first.values + 0.3 * second.values, atol=1e-6)
+    np.testing.assert_array_equal(both.hidden, first.hidden)
+    assert not np.allclose(first.values, second.values)
+    np.testing.assert_allclose(first.values, TextEmotion.load(folders[0]).score(texts).values, atol=0.02)
 
 
 def test_a_small_model_learns_from_a_large_one(
