@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from engine.emotion.encoder import load_encoder
-from engine.emotion.int8 import Int8Linear, has_int8, measure_ranges, to_int8
+from engine.emotion.int8 import Int8Linear, Steps, has_int8, measure_ranges, to_int8
 from tests.fakes.tiny_encoder import Kind, save_tiny_encoder
 
 has_instructions = pytest.mark.skipif(not has_int8(), reason="this processor has no VNNI instructions")
@@ -24,7 +24,7 @@ def test_eight_bits_are_near_even_where_one_channel_is_far_larger_than_the_other
     linear = nn.Linear(64, 32).requires_grad_(False)
     given = torch.randn(200, 64, generator=generator)
     given[:, 5] *= 40
-    rounded, exact = Int8Linear(linear, _range_of(given), "none")(given), linear(given)
+    rounded, exact = Int8Linear(linear, _range_of(given))(given), linear(given)
     assert rounded.dtype == torch.float32 and rounded.shape == exact.shape
     assert float((rounded - exact).abs().mean() / exact.std()) < 0.02
     activated = Int8Linear(linear, _range_of(given), "gelu")(given)
@@ -40,6 +40,35 @@ def test_a_row_does_not_depend_on_the_others_nor_on_numbers_outside_the_range() 
     for first, last in ((0, 1), (3, 8), (39, 40)):
         assert torch.equal(layer(given[first:last]), together[first:last])
     assert torch.isfinite(layer(given * 1e6)).all(), "what is too large is cut off"
+
+
+@has_instructions
+def test_a_layer_hands_its_result_over_in_the_steps_of_the_layer_that_reads_it() -> None:
+    generator = torch.Generator().manual_seed(1)
+    first, second = nn.Linear(64, 32).requires_grad_(False), nn.Linear(32, 8).requires_grad_(False)
+    given = torch.randn(200, 64, generator=generator)
+    between = nn.functional.gelu(first(given))
+    steps = Steps.of(_range_of(between))
+    handed = Int8Linear(first, _range_of(given), "gelu", steps)(given)
+    assert handed.dtype == torch.uint8
+    assert float(((handed.float() - steps.zero) * steps.size - between).abs().max()) < 0.05
+    read, exact = Int8Linear(second, _range_of(between), is_smooth=False)(handed), second(between)
+    assert read.dtype == torch.float32
+    assert np.corrcoef(read.flatten(), exact.flatten())[0, 1] > 0.995
+
+
+@has_instructions
+def test_a_block_of_which_only_one_half_has_a_range_works(tmp_path: Path) -> None:
+    for half in ("intermediate", "output"):
+        encoder = load_encoder(str(save_tiny_encoder(tmp_path / half, "bert")), 64)
+        ids = torch.randint(5, 20, (30, 9), generator=torch.Generator().manual_seed(1))
+        with torch.inference_mode():
+            exact = encoder.model(input_ids=ids).last_hidden_state
+            ranges = measure_ranges(encoder.model, lambda ids=ids, model=encoder.model: model(input_ids=ids))
+            to_int8(encoder.model, {name: value for name, value in ranges.items() if f".{half}." in name})
+            rounded = encoder.model(input_ids=ids).last_hidden_state
+        assert not torch.equal(rounded, exact)
+        assert np.corrcoef(rounded.flatten(), exact.flatten())[0, 1] > 0.995
 
 
 @has_instructions
