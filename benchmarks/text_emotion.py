@@ -67,13 +67,14 @@ def speed() -> None:
     """Print the speed table."""
     torch.set_num_threads(THREADS)
     many, ours, theirs = sentences(SENTENCES), TextEmotion.load(), plain_transformers()
-    exact = TextEmotion.load(dtype=torch.float32)
+    half, exact = TextEmotion.load(dtype=torch.bfloat16), TextEmotion.load(dtype=torch.float32)
     print(
         f"{SENTENCES} sentences of about {WORDS} words, {THREADS} threads, best of {ROUNDS} ({platform.processor()})\n"
     )
     print("| way | sentences/s | one sentence, ms |\n|---|---|---|")
     ways: tuple[tuple[str, Callable[[Sequence[str]], object]], ...] = (
         ("TuneTale (fastest precision here)", ours.score),
+        ("TuneTale, bfloat16", half.score),
         ("TuneTale, float32", exact.score),
         ("transformers, float32, encoder alone", theirs),
     )
