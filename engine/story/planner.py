@@ -41,7 +41,7 @@ OVERRUN_COST = 80.0
 """Weight of what the whole story's relative error exceeds TOLERANCE by."""
 TOLERANCE = 0.06
 """Relative error in length that nobody minds."""
-VARIETY = 1.9
+VARIETY = 2.2
 """Largest seeded disadvantage of a colour fragment or frame; what makes two seeds tell two stories."""
 PLOT_VARIETY = 0.8
 """The same for a plot fragment: there are as many plots as frames, and a turn or an end has to feel right."""

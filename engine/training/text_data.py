@@ -15,6 +15,8 @@ Floats = NDArray[np.float32]
 
 PERSPECTIVES = ("reader", "writer")
 _COLUMNS = ("V", "A", "D")
+RATINGS = len(_COLUMNS) * (1 + len(PERSPECTIVES))
+"""Numbers for each sentence of EmoBank."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,6 +41,7 @@ from engine.evaluation.metrics import mae, pearson_r
 from engine.training.steps import Schedule, Steps, batches
 from engine.training.text_data import (
     FOLDS,
+    RATINGS,
     Rated,
     Split,
     read_emobank,
@@ -129,7 +130,16 @@ def train(texts: Rated, split: Split, recipe: Recipe, say: Callable[[str], None]
         for name, value in model.trained().items():
             total[name] = total.get(name, 0) + value.double()
     weights = {name: (value / members).float() for name, value in total.items()}
-    return Trained(config, weights, tuple(history))
+    return Trained(*_without_hints(config, weights), tuple(history))
+
+
+def _without_hints(config: RegressorConfig, weights: dict[str, Tensor]) -> tuple[RegressorConfig, dict[str, Tensor]]:
+    """Drop the outputs that guess what a teacher's head reads: they have done their work in training."""
+    if config.tasks <= RATINGS:
+        return config, weights
+    is_output = {name: name.startswith("head.") and len(value) == config.tasks for name, value in weights.items()}
+    kept = {name: value[:RATINGS] if is_output[name] else value for name, value in weights.items()}
+    return replace(config, tasks=RATINGS), kept
 
 
 def _train_member(
@@ -152,7 +162,7 @@ def _train_member(
         say(f"{count:,} trained parameters, {len(split.train):,} texts, {len(split.held_out):,} held out")
     inputs = Inputs(model, encoder, texts.texts)
     targets = torch.from_numpy(_standardised(texts.ratings, split.train))
-    weights = torch.tensor([1.0] * 3 + [_SIDE_WEIGHT] * 6 + [_HIDDEN_WEIGHT] * (config.tasks - 9))
+    weights = torch.tensor([1.0] * 3 + [_SIDE_WEIGHT] * (RATINGS - 3) + [_HIDDEN_WEIGHT] * (config.tasks - RATINGS))
 
     def loss(rows: NDArray[np.intp]) -> Tensor:
         wanted = targets[rows]

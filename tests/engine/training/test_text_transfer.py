@@ -127,6 +127,8 @@ def test_a_small_model_learns_from_a_large_one(
     assert good[0] > bad[0] + 0.2
     rows = load_file(out / WEIGHTS_FILE)["encoder.embeddings.word_embeddings.weight.rows"]
     assert len(rows) == 7, "the words that moved most"
+    kept = load_file(out / WEIGHTS_FILE)
+    assert kept["head.1.weight"].shape[0] == 9, "what was guessed of the teacher's hidden numbers is not kept"
 
 
 def test_a_teacher_that_is_not_there_is_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
