@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.emotion.sentences import split
 from engine.evaluation.fragments import banned_words, check
-from engine.story.library import load_library
+from engine.story.library import Fragment, load_library
 from engine.story.scores import read_scores
 from tests.engine.story.tiny import COLOUR, FRAME, write_tiny
 
@@ -17,6 +18,17 @@ def test_the_shipped_material_has_no_faults() -> None:
     assert findings.problems == ()
     assert len(library.fragments) >= 300
     assert len(library.frames) >= 8
+
+
+def test_no_two_fragments_of_one_story_share_a_sentence() -> None:
+    homes: dict[str, list[Fragment]] = {}
+    for fragment in load_library().fragments:
+        for sentence in {one for one in split(fragment.en) if len(one) > 15}:
+            homes.setdefault(sentence, []).append(fragment)
+    for sentence, (first, *others) in homes.items():
+        for other in others:  # of a frame's turns, as of its openings and ends, a story has one
+            assert first.frame and first.frame == other.frame, sentence
+            assert first.role == other.role in ("open", "turn", "end"), sentence
 
 
 def faults(directory: Path, **files: str) -> list[str]:
