@@ -11,7 +11,8 @@ import soxr
 from engine.card import Card, card_alt_text, draw_card
 from engine.emotion.alignment import align
 from engine.emotion.beats import beats_of_sentences
-from engine.emotion.curve import EmotionCurve, beats_array
+from engine.emotion.beatwise import hear_by_beat
+from engine.emotion.curve import Beat, EmotionCurve, beats_array
 from engine.emotion.sentences import split
 from engine.emotion.text import Scores
 from engine.emotion.text_input import check_text, is_chinese
@@ -64,7 +65,7 @@ def to_music(
             write_whole(folder / "music.mid", music.midi)
     report("check", 0.0)
     with watch("check"):
-        curve = _hear(music, stages)
+        curve = _hear(music, beats, stages)
         heard = heard_in(curve, beats)
         alignment = align(
             beats_array(beats), heard, durations(beats), stages.bank, seed, stages.music_emotion.name, story="wanted"
@@ -108,9 +109,9 @@ def scored(texts: Sequence[str], scores: Scores) -> tuple[Sentence, ...]:
     return tuple(Sentence(text, *map(rounded, row)) for text, row in zip(texts, scores.values, strict=True))
 
 
-def _hear(music: Music, stages: Stages) -> EmotionCurve:
+def _hear(music: Music, beats: Sequence[Beat], stages: Stages) -> EmotionCurve:
     mono = soxr.resample(music.samples.mean(axis=1), music.rate_hz, ANALYSIS_RATE_HZ).astype(np.float32)
-    return stages.music_emotion.listen(mono).curve
+    return hear_by_beat(mono, beats, lambda part: stages.music_emotion.listen(part).curve)
 
 
 def _title(sentences: Sequence[str], language: Language) -> str:

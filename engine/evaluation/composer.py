@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice, pairwise
 from pathlib import Path
@@ -25,9 +25,9 @@ from scipy.stats import spearmanr
 
 from engine.dispatch import OneSentenceParser
 from engine.emotion.alignment import StoryBank, align
+from engine.emotion.beatwise import hear_by_beat
 from engine.emotion.calibration import Calibration
 from engine.emotion.curve import Beat, EmotionCurve, beats_array
-from engine.emotion.features import Features, extract
 from engine.emotion.music import ASSETS, MusicEmotion
 from engine.emotion.text import TextEmotion
 from engine.evaluation.composer_stories import Followed, Listen, beats_of, follow, hear, plane_texts, tale_texts
@@ -177,14 +177,14 @@ def main(arguments: Sequence[str]) -> int:
     console.print(f"tunetale evaluate composer {shlex.join(arguments)}  (seed {given.seed})")
 
     def listen(mono: NDArray[np.float32]) -> EmotionCurve:
-        return judge.judge(features_of(mono)).curve
+        return judge.listen(mono).curve
 
     def measure(beats: tuple[Beat, ...], mono: NDArray[np.float32], number: int) -> float:
-        heard = heard_in(shipped.judge(features_of(mono)).curve, beats)
+        heard = heard_in(hear_by_beat(mono, beats, lambda part: shipped.listen(part).curve), beats)
         wanted, lengths = beats_array(beats), durations(beats)
         return align(wanted, heard, lengths, bank, number, shipped.name, story="wanted").better_than_shuffled
 
-    features_of, bank = _once(extract), StoryBank.load()
+    bank = StoryBank.load()
     stories = _stories(given.data, given.stories, given.seconds, given.seed) if given.data else {}
     print_grid(compose_grid(composer, listen, given.side, given.seeds, given.grid_seconds), console)
     if not stories:
@@ -208,18 +208,6 @@ def main(arguments: Sequence[str]) -> int:
     pieces = islice(cycle([*stories["tales"], *stories["plane"]]), VARIETY_PIECES)
     print_variety(variety(list(pieces), given.seconds), console)
     return 0
-
-
-def _once(extract: Callable[[NDArray[np.float32]], Features]) -> Callable[[NDArray[np.float32]], Features]:
-    """Return `extract` that remembers what it found last: several models hear the same piece."""
-    last: list[tuple[NDArray[np.float32], Features]] = []
-
-    def remembering(mono: NDArray[np.float32]) -> Features:
-        if not last or last[0][0] is not mono:
-            last[:] = [(mono, extract(mono))]
-        return last[0][1]
-
-    return remembering
 
 
 def _stories(data: Path, count: int, seconds: float, seed: int) -> dict[str, list[tuple[Beat, ...]]]:

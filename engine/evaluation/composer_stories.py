@@ -14,6 +14,7 @@ import soxr
 from numpy.typing import NDArray
 
 from engine.emotion.beats import beats_of_sentences
+from engine.emotion.beatwise import hear_by_beat
 from engine.emotion.calibration import Calibration
 from engine.emotion.curve import Beat, EmotionCurve
 from engine.emotion.sentences import split
@@ -121,7 +122,7 @@ def follow(
     for number, beats in enumerate(stories):
         description = describer.describe(beats, "", number)
         mono = as_heard(composer.compose(Brief(description, beats, seconds, number), silent))
-        curve = listen(mono)
+        curve = hear_by_beat(mono, beats, listen)
         if measure is not None:
             better.append(measure(beats, mono, number))
         for beat in beats:

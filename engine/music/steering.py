@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.emotion.beatwise import hear_by_beat
 from engine.emotion.curve import Beat, EmotionCurve
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music, check_brief
@@ -29,7 +30,7 @@ REACH = 0.9
 _SKETCHED = 0.5
 """Share of the time that sketching takes, as reported."""
 
-VA = NDArray[np.float32]
+VA = NDArray[np.float64]
 
 
 class Sketcher(Protocol):
@@ -91,30 +92,32 @@ class SteeredComposer:
         return self._composer.compose(replace(brief, beats=beats), composing)
 
     def _steer(self, brief: Brief, sketches: int, report: Report) -> tuple[Beat, ...]:
-        wanted = np.array([(beat.valence, beat.arousal) for beat in brief.beats], dtype=np.float32)
-        weights = np.array([beat.end_s - beat.start_s for beat in brief.beats])
-        target, tried = wanted, []
+        """Return the beats with the targets that each came closest with: what is aimed at in one beat is hardly heard
+        in another, so each is corrected, and chosen, by itself."""
+        wanted = np.array([(beat.valence, beat.arousal) for beat in brief.beats])
+        target, best, least = wanted, wanted, np.full(len(wanted), np.inf)
         for i in range(sketches):
             report("compose", _SKETCHED * i / sketches)
-            beats = _aimed(brief.beats, target) if i else brief.beats
-            curve = self._listen(self._composer.sketch(replace(brief, beats=beats), ANALYSIS_RATE_HZ))
-            heard = np.array([curve.mean_between(b.start_s, b.end_s) for b in brief.beats], dtype=np.float32)
-            distance = round(float(np.average(np.hypot(*missed(wanted, heard).T), weights=weights)), 3)
-            tried.append((distance, i, beats))
+            sketch = self._composer.sketch(replace(brief, beats=_aimed(brief.beats, target)), ANALYSIS_RATE_HZ)
+            curve = hear_by_beat(sketch, brief.beats, self._listen)
+            heard = np.array([curve.mean_between(b.start_s, b.end_s) for b in brief.beats])
+            distance = np.round(np.hypot(*missed(wanted, heard).T), 3)
+            closer = distance < least
+            least, best = np.where(closer, distance, least), np.where(closer[:, None], target, best)
             target = next_target(wanted, target, heard)
-        return min(tried)[2]
+        return _aimed(brief.beats, best)
 
 
 def missed(wanted: VA, heard: VA) -> VA:
     """Return what is missing in `heard`: nothing between the wish and what a listener can be expected to hear of it."""
     expected = HEARD_REACH * np.tanh(wanted / HEARD_REACH)
     missing: VA = np.clip(heard, np.minimum(wanted, expected), np.maximum(wanted, expected)) - heard
-    return missing.astype(np.float32)
+    return missing
 
 
 def next_target(wanted: VA, target: VA, heard: VA) -> VA:
     """Return what to aim at after `heard` [B, 2] came of aiming at `target` while `wanted` was asked for."""
-    aimed: VA = np.clip(target + np.array(GAIN, np.float32) * missed(wanted, heard), -REACH, REACH).astype(np.float32)
+    aimed: VA = np.clip(target + np.array(GAIN) * missed(wanted, heard), -REACH, REACH)
     return aimed
 
 

@@ -12,7 +12,7 @@ from engine.emotion.curve import EmotionCurve
 from engine.emotion.music import ASSETS
 from engine.errors import UserError
 from engine.evaluation import composer
-from engine.evaluation.composer import CAVEAT, Grid, _once, compose_grid, print_followed, print_grid
+from engine.evaluation.composer import CAVEAT, Grid, compose_grid, print_followed, print_grid
 from engine.evaluation.composer_stories import Followed
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music
@@ -83,19 +83,6 @@ def test_followed_stories_are_printed_with_interval_constant_and_own_measure() -
     assert "tales │ 20 │ valence │ 1.00 │ 1.00 … 1.00 │ 0.200 │ 0.400" in printed
     assert "plane │ 20 │ valence │ -1.00" in printed
     assert "tales: better than 75% of random stories" in printed and "plane: better" not in printed
-
-
-def test_features_are_extracted_once_a_piece() -> None:
-    made: list[int] = []
-
-    def extract(mono: Any) -> Any:
-        made.append(len(mono))
-        return len(made)
-
-    one, other = np.zeros(3, np.float32), np.zeros(4, np.float32)
-    features_of: Any = _once(extract)
-    assert [features_of(x) for x in (one, one, other, one)] == [1, 1, 2, 3]
-    assert made == [3, 4, 3]
 
 
 def test_bad_data_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

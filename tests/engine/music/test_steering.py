@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.emotion.curve import Beat, EmotionCurve
+from engine.emotion.features import ROW
 from engine.errors import Cancelled, UserError
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music
@@ -37,8 +38,12 @@ class Scripted:
         assert rate_hz == ANALYSIS_RATE_HZ
         off = self._bias + self._wobble[len(self.sketched) % len(self._wobble)]
         self.sketched.append(brief)
-        rows = [[b.valence * self._slope + off, b.arousal * self._slope + off] for b in brief.beats for _ in range(20)]
-        return np.array(rows, dtype=np.float32).ravel()
+        samples = np.zeros((20 * len(brief.beats), ROW), dtype=np.float32)
+        points = [
+            [b.valence * self._slope + off, b.arousal * self._slope + off] for b in brief.beats for _ in range(20)
+        ]
+        samples[:, :2] = points
+        return samples.ravel()
 
     def compose(self, brief: Brief, report: object) -> Music:
         self.composed.append(brief)
@@ -49,7 +54,7 @@ class Scripted:
 
 
 def listen(mono: NDArray[np.float32]) -> EmotionCurve:
-    return EmotionCurve(mono.reshape(-1, 2))
+    return EmotionCurve(mono.reshape(-1, ROW)[:, :2])
 
 
 def errors(scripted: Scripted, brief: Brief) -> float:
@@ -76,6 +81,23 @@ def test_a_composer_that_is_right_is_left_alone() -> None:
     scripted = Scripted()
     SteeredComposer(scripted, listen, 3).compose(BRIEF, silent)
     assert scripted.composed == [BRIEF]
+
+
+def test_each_beat_keeps_the_target_that_came_closest() -> None:
+    class Fickle(Scripted):
+        """Plays one beat right in the second sketch and the other in the third."""
+
+        def sketch(self, brief: Brief, rate_hz: int) -> NDArray[np.float32]:
+            samples = super().sketch(brief, rate_hz).reshape(len(BEATS), -1, ROW)
+            for beat, right in ((0, 2), (1, 3)):
+                wish = (BEATS[beat].valence, BEATS[beat].arousal)
+                samples[beat, :, :2] = wish if len(self.sketched) == right else -0.9
+            return samples.ravel()
+
+    fickle = Fickle()
+    SteeredComposer(fickle, listen, 4).compose(BRIEF, silent)
+    kept, sketched = fickle.composed[0].beats, [brief.beats for brief in fickle.sketched]
+    assert kept == (sketched[1][0], sketched[2][1]) != sketched[1] != sketched[2]
 
 
 def test_the_closest_sketch_is_kept_not_the_last() -> None:
@@ -139,7 +161,7 @@ def test_one_sketch_steers_nothing() -> None:
 
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1))
 def test_the_next_target_moves_against_the_error(wanted: float, target: float, heard: float) -> None:
-    rows = [np.array([[x, x]], dtype=np.float32) for x in (wanted, target, heard)]
+    rows = [np.array([[x, x]]) for x in (wanted, target, heard)]
     moved = next_target(*rows)[0]
     error = float(missed(rows[0], rows[2])[0, 0])
     for gain, found in zip(GAIN, moved.tolist(), strict=True):
@@ -150,8 +172,8 @@ def test_the_next_target_moves_against_the_error(wanted: float, target: float, h
 
 
 def test_of_a_strong_wish_no_more_is_expected_than_can_be_heard() -> None:
-    wanted = np.array([[0.8, -0.8], [0.8, 0.8], [0.1, 0.1]], dtype=np.float32)
-    heard = np.array([[HEARD_REACH, -0.6], [0.2, 0.9], [0.1, 0.0]], dtype=np.float32)
+    wanted = np.array([[0.8, -0.8], [0.8, 0.8], [0.1, 0.1]])
+    heard = np.array([[HEARD_REACH, -0.6], [0.2, 0.9], [0.1, 0.0]])
     error = missed(wanted, heard)
     assert error[0].tolist() == [0, 0]
     assert 0.2 < error[1, 0] < HEARD_REACH - 0.2 and error[1, 1] == pytest.approx(-0.1)
