@@ -1,9 +1,8 @@
 """Hears a piece whose beats are known, each beat by itself. Knows the music model; knows no composer.
 
 The music model learned from whole clips of 30 to 90 s with one label each, and what it says of a moment leans on a
-minute to either side. Where somebody asks for a border, as in a composed piece, a beat is what such a clip was: heard
-alone, models trained on different labels agree about it, which about moments within a minute they do not
-(`docs/music.md` has the numbers).
+minute to either side. Where somebody asks for a border, as in a composed piece, a beat is what such a clip was; heard
+alone, its feeling shows much more clearly, also to a model that learned from other labels (numbers in `docs/music.md`).
 """
 
 from __future__ import annotations
