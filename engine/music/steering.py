@@ -75,7 +75,7 @@ class SteeredComposer:
         return self._composer.name
 
     def compose(self, brief: Brief, report: Report) -> Music:
-        """Return the music whose sketch was heard closest to the brief's beats. Same brief, same music.
+        """Return music aimed, beat by beat, at what was heard closest to the brief in a sketch. Same brief, same music.
 
         A brief that asks for one sketch is composed at once: with nothing to choose from there is nothing to hear.
         Raises what the composer and `report` raise.

@@ -1,4 +1,4 @@
-"""The feedback loop around the composer: it makes up for what the listener hears, and keeps the closest sketch."""
+"""The feedback loop around the composer: it makes up for what is heard, and each beat keeps its closest target."""
 
 from __future__ import annotations
 
