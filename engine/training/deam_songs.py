@@ -7,8 +7,7 @@ files; knows nothing of the network.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from sklearn.svm import SVR  # type: ignore[import-untyped]
 
 from engine.errors import UserError
 from engine.evaluation.metrics import Score, score
+from engine.training.music_data import read_table
 
 Values = NDArray[np.float64]
 
@@ -48,9 +48,11 @@ class Songs:
 
 def read(folder: Path) -> Songs:
     """Read `song_features_74.csv` and `static.csv`. Raises `UserError` naming the file or column that is wrong."""
-    labels = {row["song_id"]: row for row in _table(folder / "static.csv", "song_id", *_LABELS)}
+    labels = {row["song_id"]: row for row in read_table(folder / "static.csv", "song_id", *_LABELS)}
     path = folder / "song_features_74.csv"
-    rows = list(_table(path, "track_id"))
+    rows = list(read_table(path, "track_id"))
+    if not rows:
+        raise UserError(f"{path} has no rows; fetch the data set again.", code="data_damaged")
     # the columns valence_* and arousal_* of this file are ratings, not descriptors
     names = [name for name in rows[0] if name != "track_id" and not name.startswith(("valence", "arousal"))]
     if len(names) != _FEATURES:
@@ -64,17 +66,6 @@ def read(folder: Path) -> Songs:
             f"{path} is not as expected ({error}); fetch the data set again.", code="data_damaged"
         ) from None
     return Songs(np.array(ids, dtype=np.int64), features, ratings)
-
-
-def _table(path: Path, *columns: str) -> Iterator[dict[str, str]]:
-    if not path.is_file():
-        raise UserError(f"{path} is missing; give --data the folder that holds the data sets.", code="data_missing")
-    with path.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        for name in columns:
-            if name not in (reader.fieldnames or ()):
-                raise UserError(f"{path} has no column {name!r}; fetch the data set again.", code="data_damaged")
-        yield from reader
 
 
 @dataclass(frozen=True, eq=False)

@@ -137,16 +137,18 @@ def _read_vgmidi(folder: Path) -> Iterator[_Piece]:
         pieces = json.loads(_file(folder / "pieces.json").read_text(encoding="utf-8"))
         for piece in pieces:
             bars = (tuple(piece["valence"]), tuple(piece["arousal"]))
+            if not bars[0] or len(bars[0]) != len(bars[1]) or not np.isfinite(bars).all():
+                raise ValueError(f"the bars of {piece['midi']!r}")
             mean = (float(np.mean(bars[0])), float(np.mean(bars[1])))
             path = _file(folder / "midi" / piece["midi"])
             yield _Piece("vgmidi", piece["midi"], piece["series"], "", path, mean, bars)
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:  # no text and no JSON are among the last
         raise _damaged(folder / "pieces.json", error) from None
 
 
 def _read_emopia(folder: Path) -> Iterator[_Piece]:
     """The published split; training clips of a song that also occurs in validation are dropped."""
-    rows = list(_table(folder / "clips.csv", "clip", "song", "split", "quadrant"))
+    rows = list(read_table(folder / "clips.csv", "clip", "song", "split", "quadrant"))
     validation = {row["song"] for row in rows if row["split"] == "val"}
     for row in rows:
         if row["split"] == "val" or row["song"] not in validation:
@@ -158,9 +160,11 @@ def _read_emopia(folder: Path) -> Iterator[_Piece]:
 
 
 def _read_emotify(folder: Path) -> Iterator[_Piece]:
-    for row in _table(folder / "ratings.csv", "track", "genre", *GEMS):
+    for row in read_table(folder / "ratings.csv", "track", "genre", *GEMS):
         try:
             gems = tuple(float(row[name]) for name in GEMS)
+            if not np.isfinite(gems).all():
+                raise ValueError(f"no number in the row of track {row['track']}")
             song = tuple(sum(w * float(row[k]) for k, w in proxy.items()) for proxy in (VALENCE_PROXY, AROUSAL_PROXY))
         except ValueError as error:
             raise _damaged(folder / "ratings.csv", error) from None
@@ -176,19 +180,30 @@ _READERS: dict[SetName, Callable[[Path], Iterator[_Piece]]] = {
 
 
 def _read_audio(path: Path) -> Array:
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise _damaged(path, error.error_string) from None
     if rate != ANALYSIS_RATE_HZ:
         raise _damaged(path, f"{rate} Hz instead of {ANALYSIS_RATE_HZ}")
     return np.ascontiguousarray(samples.mean(axis=1))
 
 
-def _table(path: Path, *columns: str) -> Iterator[dict[str, str]]:
+def read_table(path: Path, *columns: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file. Raises `UserError` when it is missing or no such table, lacks one of `columns`, or
+    a row ends before one of them."""
     with _file(path).open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            raise UserError(f"{path} has no column {missing[0]!r}; fetch the data set again.", code="data_damaged")
-        yield from reader
+        try:
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path} has no column {missing[0]!r}; fetch the data set again.", code="data_damaged")
+            for row in reader:
+                if any(row[name] is None for name in columns):
+                    raise _damaged(path, f"line {reader.line_num} is too short")
+                yield row
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise _damaged(path, error) from None
 
 
 def _file(path: Path) -> Path:

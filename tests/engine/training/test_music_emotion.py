@@ -18,6 +18,7 @@ import torch
 from engine.emotion.bilstm import CurveNet, Inputs, Shape, prepare
 from engine.emotion.features import NAMES
 from engine.emotion.music import MusicEmotion
+from engine.errors import UserError
 from engine.evaluation import music_emotion as evaluation
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.synth import Synth
@@ -283,6 +284,18 @@ def test_labels_alone_can_teach_too(examples: list[Example]) -> None:
     assert ((found > 0) == (np.array([e.song for e in examples]) > 0)).mean() > 0.8
 
 
+def _first_row(table: Path, row: str) -> None:
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([lines[0], row, *lines[2:]]))
+
+
+def _without_a_bar(folder: Path) -> None:
+    path = folder / "vgmidi/pieces.json"
+    pieces = json.loads(path.read_text())
+    pieces[0]["valence"].pop()
+    path.write_text(json.dumps(pieces))
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
@@ -290,7 +303,15 @@ def test_labels_alone_can_teach_too(examples: list[Example]) -> None:
         (lambda d: (d / "vgmidi/midi/0 0.mid").unlink(), "0 0.mid is missing"),
         (lambda d: (d / "vgmidi/midi/0 0.mid").write_bytes(b"MThd"), "cannot be read as a MIDI file"),
         (lambda d: (d / "vgmidi/pieces.json").write_text("[{}]"), "is not as expected"),
+        (lambda d: (d / "vgmidi/pieces.json").write_bytes(b"\xe8\x00"), "pieces.json is not as expected"),
+        (_without_a_bar, "the bars of '0 0.mid'"),
         (lambda d: (d / "emotify/ratings.csv").write_text("track,genre,joy\n"), "has no column 'amazement'"),
+        (lambda d: _first_row(d / "emotify/ratings.csv", "0"), "line 2 is too short"),
+        (
+            lambda d: _first_row(d / "emotify/ratings.csv", "0,rock,nan,0,0,0,0,0,0,0,0"),
+            "no number in the row of track 0",
+        ),
+        (lambda d: (d / "emopia/clips.csv").write_bytes(b"clip\xe8"), "clips.csv is not as expected"),
         (lambda d: (d / "emopia/clips.csv").write_text("clip,song,split,quadrant\na,b,val,Q9\n"), "a.mid is missing"),
     ],
 )
@@ -305,6 +326,13 @@ def test_spoiled_data_are_one_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
+
+
+def test_a_spoiled_recording_is_named(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "emotify", tmp_path / "emotify")
+    (tmp_path / "emotify/audio/0.ogg").write_bytes(b"no sound")
+    with pytest.raises(UserError, match=r"0\.ogg is not as expected"):
+        load(tmp_path, tmp_path / "cache", ("emotify",), _tell)
 
 
 def test_an_unknown_name_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
