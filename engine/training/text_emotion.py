@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.dispatch import OneSentenceParser
 from engine.emotion.encoder import EMBEDDED, Encoder, load_encoder
@@ -31,6 +31,7 @@ from engine.emotion.int8 import has_int8, measure_ranges
 from engine.emotion.regressor import (
     Regressor,
     RegressorConfig,
+    load_regressor,
     read_layers,
     save_regressor,
     write_whole,
@@ -96,6 +97,10 @@ class Recipe:
     """Rows of the encoder's table of words that are kept, those that moved most; 0: the words are not trained."""
     top_layers: int | None = None
     """Of a large encoder, train only so many of the highest layers, which takes a fraction of the time; None: all."""
+    arousal: float = 1.0
+    """Weight of everybody's arousal in the loss, where valence and dominance weigh 1."""
+    begin: Path | None = None
+    """Weights to go on from, made by an earlier training of the same encoder; None: begin with the public encoder."""
 
 
 @dataclass(frozen=True)
@@ -157,12 +162,16 @@ def _train_member(
     encoder.model.set_attn_implementation("eager")  # type: ignore[operator]
     config = _config(encoder, recipe, texts.ratings[split.train])
     model = Regressor(encoder, config, recipe.dropout)
+    if recipe.begin is not None:
+        _go_on_from(recipe.begin, model)
     if member == 0:
         count = sum(value.numel() for value in model.trained().values())
         say(f"{count:,} trained parameters, {len(split.train):,} texts, {len(split.held_out):,} held out")
     inputs = Inputs(model, encoder, texts.texts)
     targets = torch.from_numpy(_standardised(texts.ratings, split.train))
-    weights = torch.tensor([1.0] * 3 + [_SIDE_WEIGHT] * (RATINGS - 3) + [_HIDDEN_WEIGHT] * (config.tasks - RATINGS))
+    weights = torch.tensor(
+        [1.0, recipe.arousal, 1.0] + [_SIDE_WEIGHT] * (RATINGS - 3) + [_HIDDEN_WEIGHT] * (config.tasks - RATINGS)
+    )
 
     def loss(rows: NDArray[np.intp]) -> Tensor:
         wanted = targets[rows]
@@ -189,6 +198,30 @@ def _train_member(
         say(f"{name}: loss {mean_loss:.4f}, r {shown}, {seconds:.0f} s")
     steps.finish()
     return model, config
+
+
+def _go_on_from(folder: Path, model: Regressor) -> None:
+    """Take the weights in `folder` over into `model`, with outputs in its units; outputs that are new begin at 0.
+
+    Raises `UserError` as `load_regressor` does, and where they belong to a model of another form.
+    """
+    earlier, _ = load_regressor(folder)
+    old, new = earlier.config, model.config
+    if (old.encoder_sha256, old.variant, old.layers) != (new.encoder_sha256, new.variant, new.layers):
+        raise UserError(f"The weights in {folder} are of another encoder or variant; begin without them.", code="usage")
+    known = earlier.state_dict()
+    layer = cast(nn.Linear, earlier.head[-1])
+    factor, shift = torch.ones(old.tasks), torch.zeros(old.tasks)
+    factor[:3] = torch.tensor(old.spread) / torch.tensor(new.spread)
+    shift[:3] = (torch.tensor(old.centre) - torch.tensor(new.centre)) / torch.tensor(new.spread)
+    for name, value in model.state_dict().items():
+        if not name.startswith("head."):
+            value.copy_(known[name])
+    kept = min(old.tasks, new.tasks)
+    outputs = cast(nn.Linear, model.head[-1])
+    with torch.no_grad():
+        outputs.weight[:kept] = (layer.weight * factor[:, None])[:kept]
+        outputs.bias[:kept] = (layer.bias * factor + shift)[:kept]
 
 
 def _config(encoder: Encoder, recipe: Recipe, ratings: NDArray[np.float32]) -> RegressorConfig:
@@ -252,6 +285,12 @@ def _rate(text: str) -> float:
     return number
 
 
+def _weight(text: str) -> float:
+    if not 0 < (number := float(text)) < 100:
+        raise argparse.ArgumentTypeError("a weight lies between 0 and 100")
+    return number
+
+
 def main(arguments: Sequence[str]) -> None:
     """Train from the command line and save the weights. Raises `UserError` on bad data."""
     default = Recipe()
@@ -268,10 +307,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--head-rate", type=_rate, default=default.head_rate, help="highest learning rate of the head")
     parser.add_argument("--words", type=_count, default=default.words, help="rows of the table of words that are kept")
     parser.add_argument(
-        "--teacher", type=Path, nargs="+", help="folders of weights that it learns from, too, the best first"
+        "--teacher",
+        type=Path,
+        nargs="+",
+        help="folders of weights that it learns from, too: large ones, then a small one",
     )
     parser.add_argument("--unrated", type=_positive, default=UNRATED, help="texts without ratings that teachers read")
     parser.add_argument("--top-layers", type=_positive, help="of a large encoder, train so many of the highest layers")
+    parser.add_argument("--arousal", type=_weight, default=default.arousal, help="weight of arousal in the loss")
+    parser.add_argument("--begin", type=Path, help="folder of weights of the same encoder to go on from")
     parser.add_argument("--multilingual", action="store_true", help="the encoder reads Chinese too")
     parser.add_argument("--by-document", type=int, choices=range(FOLDS), help="hold out this fifth of the documents")
     parser.add_argument("--threads", type=_positive, default=1, help="the same weights need the same number")
@@ -291,6 +335,8 @@ def main(arguments: Sequence[str]) -> None:
         multilingual=given.multilingual,
         words=given.words,
         top_layers=given.top_layers,
+        arousal=given.arousal,
+        begin=given.begin,
     )
     torch.set_num_threads(given.threads)
     texts: Rated

@@ -4,6 +4,7 @@ import json
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -15,13 +16,15 @@ from engine.evaluation.text_emotion import (
     TUNED,
     agreement_table,
     compare_chinese,
+    document_table,
     draw_history,
     measure,
+    measure_by_document,
     read_history,
     read_parallel,
     score_table,
 )
-from engine.training.text_data import read_emobank, split_officially
+from engine.training.text_data import read_emobank, split_by_document, split_officially
 from engine.training.text_emotion import Recipe, save, train
 from tests.engine.training.test_text_emotion import data, encoder  # noqa: F401
 
@@ -62,6 +65,22 @@ def test_the_command_prints_the_table_and_saves_the_curves(
     assert "dominance" in shown and "held out" in shown
     assert (plots / "text-emotion.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in plots.iterdir()] == ["text-emotion.png"]
+
+
+def test_by_document_a_model_is_trained_anew_for_every_fold(
+    data: Path,  # noqa: F811
+    encoder: str,  # noqa: F811
+) -> None:
+    bank, said = read_emobank(data), list[str]()
+    recipe = Recipe(variant="frozen", encoder=encoder, epochs=4, head_rate=0.01)
+    found = measure_by_document(bank, recipe, said.append)
+    assert [n for _, n, _ in found] == [40] + [32] * 5, "two of the ten documents a fold"
+    alone = train(bank, split_by_document(bank, 2), recipe, lambda _: None).history[-1].r
+    assert found[3] == ("documents, fold 3", 32, alone)
+    assert len({r for _, _, r in found}) == 6 and sum("epoch 4/4" in line for line in said) == 6
+    shown = rendered(document_table(recipe, found))
+    mean = np.mean([r[0] for _, _, r in found[1:]])
+    assert f"{mean:.3f} ± " in shown and f"{alone[1]:.3f}" in shown and "no teacher" in shown
 
 
 def test_a_learning_curve_shows_every_training(weights: Path, tmp_path: Path) -> None:

@@ -227,3 +227,40 @@ def test_a_missing_encoder_is_told(data: Path, tmp_path: Path, capsys: pytest.Ca
     assert command.main(["text-emotion", "--data", str(data), *options]) == 2
     assert "no text encoder" in capsys.readouterr().err
     assert command.main(["text-emotion", "--data", str(data), "--epochs", "0"]) == 2
+
+
+def test_training_goes_on_from_earlier_weights(data: Path, encoder: str, tmp_path: Path) -> None:
+    bank = read_emobank(data)
+    split = split_officially(bank)
+    recipe = Recipe(encoder=encoder, epochs=6, members=1, rate=0.01, head_rate=0.01)
+    save(tmp_path, train(bank, split, recipe, _silent), bank.texts[:20])
+    texts = [bank.texts[row] for row in split.held_out]
+    before = TextEmotion.load(tmp_path, dtype=torch.float32).score(texts).values
+    other = replace(bank, ratings=np.concatenate([0.5 * bank.ratings[:, :3] - 0.1, bank.ratings[:, 3:]], axis=1))
+    still = replace(recipe, epochs=1, rate=1e-12, head_rate=1e-12, begin=tmp_path)
+    trained = train(other, split, still, _silent)
+    assert trained.history[0].r == pytest.approx(
+        [np.corrcoef(before[:, k], split.truth(bank)[:, k])[0, 1] for k in range(3)], abs=0.01
+    )
+    save(tmp_path / "on", trained, texts)
+    after = TextEmotion.load(tmp_path / "on", dtype=torch.float32).score(texts).values
+    np.testing.assert_allclose(after, before, atol=0.02, err_msg="the same numbers in other units")
+
+
+def test_weights_of_another_encoder_are_no_beginning(
+    data: Path, encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frozen = tmp_path / "frozen"
+    options = ["text-emotion", "--data", str(data), "--encoder", encoder, "--epochs", "1"]
+    assert command.main([*options, "--variant", "frozen", "--out", str(frozen)]) == 0
+    capsys.readouterr()
+    assert command.main([*options, "--begin", str(frozen), "--out", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err.strip()
+    assert "another encoder or variant" in message and "\n" not in message and not (tmp_path / "out").exists()
+
+
+def test_arousal_can_weigh_more(data: Path, encoder: str) -> None:
+    bank = read_emobank(data)
+    recipe = Recipe(encoder=encoder, epochs=1, members=1)
+    plain, heavy = (train(bank, split_officially(bank), replace(recipe, arousal=a), _silent) for a in (1.0, 50.0))
+    assert plain.history[0].loss != heavy.history[0].loss

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,20 +92,40 @@ def test_the_teacher_counts_half_where_there_is_a_rating_and_alone_where_there_i
     assert abs(np.corrcoef(hidden[rows.train, 0], lengths)[0, 1]) > 0.999, "the first component is what differs most"
 
 
-def test_the_first_of_several_teachers_counts_most(
+def test_what_teachers_miss_at_exclamation_marks_is_added_to_their_readings(data: Path) -> None:
+    bank = read_emobank(data)
+    split = split_officially(bank)
+    marked = np.isin(np.arange(160), split.train[::2])
+    bank = replace(bank, texts=tuple(t + "!" if m else t for t, m in zip(bank.texts, marked, strict=True)))
+    bank.ratings[:, :3] = np.where(marked[:, None], [0.1, 0.3, 0.0], [0.1, 0.0, 0.2])
+
+    def teacher(texts: Sequence[str]) -> Reading:
+        return Reading(np.full((len(texts), 3), 0.1, dtype=np.float32), np.eye(len(texts), 2, dtype=np.float32))
+
+    texts = ["No", "No!", "Oh!!"]
+    mixed, _ = with_teacher(bank, split, texts, teacher)
+    np.testing.assert_allclose(mixed.ratings[-3:, :3], [[0.1, 0.1, 0.1], [0.1, 0.4, -0.1], [0.1, 0.4, -0.1]], atol=1e-6)
+    np.testing.assert_allclose(mixed.ratings[split.train[0], :3], [0.1, 0.35, -0.05], atol=1e-6)
+    np.testing.assert_allclose(mixed.ratings[split.train[1], :3], [0.1, 0.05, 0.15], atol=1e-6)
+    few = replace(split, train=split.train[:98])
+    assert (with_teacher(bank, few, texts, teacher)[0].ratings[-3:, :3] == np.float32(0.1)).all(), "49 tell too little"
+
+
+def test_the_last_of_several_teachers_counts_three_tenths(
     data: Path,
     encoder: str,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    folders = [tmp_path / name for name in "ab"]
-    for folder, epochs in zip(folders, "14", strict=True):
+    folders = [tmp_path / name for name in "abc"]
+    for folder, epochs in zip(folders, "142", strict=True):
         options = ["--encoder", encoder, "--epochs", epochs, "--rate", "0.01", "--out", str(folder)]
         assert command.main(["text-emotion", "--data", str(data), *options]) == 0
     texts = ["happy glad love.", "sad died cried."]
-    first, second = (Teachers([folder])(texts) for folder in folders)
-    both = Teachers(folders)(texts)
-    np.testing.assert_allclose(both.values, 0.7 * first.values + 0.3 * second.values, atol=1e-6)
-    np.testing.assert_array_equal(both.hidden, first.hidden)
+    first, second, third = (Teachers([folder])(texts) for folder in folders)
+    every = Teachers(folders)(texts)
+    expected = 0.35 * first.values + 0.35 * second.values + 0.3 * third.values
+    np.testing.assert_allclose(every.values, expected, atol=1e-6)
+    np.testing.assert_array_equal(every.hidden, first.hidden)
     assert not np.allclose(first.values, second.values)
     np.testing.assert_allclose(first.values, TextEmotion.load(folders[0]).score(texts).values, atol=0.02)
 
