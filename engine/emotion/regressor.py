@@ -75,6 +75,10 @@ class Regressor(nn.Module):
         if config.variant == "tuned":
             for name, parameter in self.encoder.named_parameters():
                 parameter.requires_grad_(_is_tuned(name, config))
+        if config.untouched:
+            for name, module in self.encoder.named_modules():
+                if isinstance(module, nn.Dropout) and not _is_tuned(name, config):
+                    module.p = 0.0  # layers that learn nothing need no noise
         self.head = _deep_head(encoder, config, dropout) if config.width else _flat_head(encoder, config, dropout)
 
     def features(self, ids: Tensor, mask: Tensor | None) -> Tensor:

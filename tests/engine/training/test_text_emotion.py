@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from engine.emotion.regressor import WEIGHTS_FILE
+from engine.emotion.encoder import load_encoder
+from engine.emotion.regressor import WEIGHTS_FILE, Regressor, RegressorConfig
 from engine.emotion.text import TextEmotion
 from engine.errors import UserError
 from engine.training import __main__ as command
@@ -264,3 +266,11 @@ def test_arousal_can_weigh_more(data: Path, encoder: str) -> None:
     recipe = Recipe(encoder=encoder, epochs=1, members=1)
     plain, heavy = (train(bank, split_officially(bank), replace(recipe, arousal=a), _silent) for a in (1.0, 50.0))
     assert plain.history[0].loss != heavy.history[0].loss
+
+
+def test_layers_that_are_not_trained_have_no_dropout(encoder: str) -> None:
+    loaded = load_encoder(encoder, 128)
+    config = RegressorConfig(encoder, loaded.sha256, "tuned", (3,), 0, 3, (0, 0, 0), (1, 1, 1), untouched=2)
+    model = Regressor(loaded, config)
+    noisy = {name for name, module in model.encoder.named_modules() if isinstance(module, nn.Dropout) and module.p}
+    assert noisy and all(".layer.2." in f".{name}" for name in noisy)
