@@ -52,9 +52,9 @@ async def sketches(desk: Desk, visit: Visit, rng: random.Random = _rng) -> int |
     owner expects; there is none where the composer does not sketch.
     """
     stages = desk.config.engine.stages
-    if stages.backend("composer") != "embedded" or stages.sketches == 1:
+    if stages.backend("composer") != "embedded" or stages.sketches == 0:
         return None
-    return await _chosen(desk, visit, "compose", (1, stages.sketches), rng)
+    return await _chosen(desk, visit, "compose", (0, stages.sketches), rng)
 
 
 async def told(desk: Desk, visit: Visit) -> list[str]:

@@ -79,7 +79,7 @@ class StoryRequest:
 
 @dataclass(frozen=True)
 class ComposeRequest:
-    """Story in, music out. `sketches` says how often a composer that can sketch listens before it composes; 1: it
+    """Story in, music out. `sketches` says how often a composer that can sketch listens before it composes; 0: it
     composes at once, None: as the settings say. `max_bytes` is the largest audio file where it was asked; None: any."""
 
     text: str

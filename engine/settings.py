@@ -57,8 +57,9 @@ class StageSettings:
     composer: Literal["profile", "embedded", "musicgen", "audiocraft"] = "profile"
     soundfont: str = ""
     """Path of a SoundFont (.sf2) for the embedded composer; empty: the one that comes with the installation."""
-    sketches: Annotated[int, Field(ge=1, le=16)] = 3
-    """How often the embedded composer sketches and listens before it composes; 1: it composes at once."""
+    sketches: Annotated[int, Field(ge=0, le=16)] = 1
+    """How often the embedded composer, having read many drafts, plays one to itself and listens before it composes;
+    0: it composes at once."""
 
     def backend(self, stage: Literal["storyteller", "describer", "composer"]) -> str:
         """Return the backend of a stage: the one that was set, or the profile's."""

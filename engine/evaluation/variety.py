@@ -57,9 +57,7 @@ def variety(stories: Sequence[tuple[Beat, ...]], seconds: float) -> Variety:
 
 def melody(piece: Composition) -> list[int]:
     """Return the leading voice's intervals in semitones, in order of time."""
-    notes = sorted(
-        (note.start, note.pitch) for part in piece.score.parts if part.name.startswith("lead") for note in part.notes
-    )
+    notes = sorted((note.start, note.pitch) for part in piece.score.parts if part.role == "lead" for note in part.notes)
     return [after - before for (_, before), (_, after) in pairwise(notes)]
 
 

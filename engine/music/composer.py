@@ -21,7 +21,7 @@ SECONDS = (10.0, 600.0)
 class Brief:
     """What a composer is asked for; the beats are on the music's scale and end at `seconds`.
 
-    `sketches` ≥ 1 says how often a composer that can sketch listens before it composes (None: as often as it does by
+    `sketches` ≥ 0 says how often a composer that can sketch listens before it composes (None: as often as it does by
     default); the others take no notice of it.
     """
 

@@ -122,15 +122,17 @@ def _score(brief: Brief, form: Form, players: Cast, drafts: list[Draft]) -> Scor
             if where not in parts:
                 name = f"{role}: {player.name}"
                 volume, pan = player.volume(LEVELS[role]), PANS[role]
-                parts[where] = Part(name, free[len(parts)], player.program, volume, pan, ())
+                parts[where] = Part(role, name, free[len(parts)], player.program, volume, pan, ())
             notes.setdefault(where, []).extend(new)
     played = [
-        Part(p.name, p.channel, p.program, p.volume, p.pan, without_overlaps(notes[where]))
+        Part(p.role, p.name, p.channel, p.program, p.volume, p.pan, without_overlaps(notes[where]))
         for where, p in parts.items()
     ]
     drums = [note for draft in drafts for note in draft.drums]
     if drums:
-        played.append(Part("percussion", DRUM_CHANNEL, players.style.kit, DRUM_VOLUME, 64, without_overlaps(drums)))
+        played.append(
+            Part(None, "percussion", DRUM_CHANNEL, players.style.kit, DRUM_VOLUME, 64, without_overlaps(drums))
+        )
     expression = [
         (tick, parts[role, player.name].channel, value)
         for draft in drafts

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.emotion.music import ASSETS, MusicEmotion
-from engine.music.composer import Composer, Describer
+from engine.music.composer import Brief, Composer, Describer
 from engine.music.describer import RulesDescriber
-from engine.music.embedded import EmbeddedComposer
+from engine.music.embedded import EmbeddedComposer, write
+from engine.music.reading import ScoreReader, by_beat
 from engine.music.steering import SteeredComposer
+from engine.report import silent
 from engine.settings import EngineSettings
 
 Scorer = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -33,7 +35,7 @@ def load_describer(settings: EngineSettings, scorer: Scorer | None = None) -> De
 def load_composer(settings: EngineSettings, steering: Path = ASSETS / "music_steer") -> Composer:
     """Return the composer, ready to compose. Raises `UserError` with one sentence when it cannot load.
 
-    Unless the settings ask for one sketch alone, the embedded composer is steered by the model in `steering`: not the
+    Unless the settings ask for no sketch, the embedded composer is steered by the model in `steering`: not the
     one that reports what is heard, and trained on other labels than the judge of `tunetale evaluate composer`.
     """
     stages = settings.stages
@@ -46,7 +48,13 @@ def load_composer(settings: EngineSettings, steering: Path = ASSETS / "music_ste
 
         return load_audiocraft(settings.musicgen, Path(settings.models.lock))
     composer = EmbeddedComposer(Path(stages.soundfont) if stages.soundfont else None)
-    if stages.sketches == 1:
+    if stages.sketches == 0:
         return composer
     listener = MusicEmotion.load(steering)
-    return SteeredComposer(composer, lambda mono: listener.listen(mono).curve, stages.sketches)
+    reader = ScoreReader.load(steering, listener.config.weights_sha256)
+
+    def read(brief: Brief) -> NDArray[np.float64]:
+        piece = write(brief, silent)
+        return by_beat(piece, brief.beats, reader.read(piece))
+
+    return SteeredComposer(composer, read, lambda mono: listener.listen(mono).curve, stages.sketches)

@@ -9,10 +9,12 @@ Anticipation*, ch. 5; Narmour's gap-fill).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.music.character import Character
 from engine.music.form import Phrase, Transform
@@ -214,7 +216,7 @@ def pitched(
     register's arch, the departure from the motif's interval, a stressed note that is no chord tone or rubs against
     one, leaps beyond an octave's comfort, and repeated notes where the motif moves.
     """
-    paths: list[list[tuple[int, float, int]]] = []
+    columns: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]] = []
     leap_limit = 5 + 7 * how.breadth
     scales: dict[Chord, list[int]] = {}
     at = 0
@@ -225,29 +227,23 @@ def pitched(
         if here not in scales:
             scales[here] = pitches(scale_over(key, here), low, high)
         target = how.register + event.pull
-        wish = event.step * STEP
-        options = [p for p in scales[here] if abs(p - target) <= 11] or scales[here]
-        column: list[tuple[int, float, int]] = []
-        for pitch in options:
-            cost = 0.35 * abs(pitch - target) + _against(pitch, here, event, how)
-            if not paths:
-                column.append((pitch, cost + abs(pitch - target) * 0.3, 0))
-                continue
-            best, best_from = math.inf, 0
-            for k, (before, so_far, _) in enumerate(paths[-1]):
-                interval = pitch - before
-                total = so_far + 0.9 * abs(interval - wish)
-                if abs(interval) > leap_limit:
-                    total += abs(interval) - leap_limit
-                if interval == 0 and event.step != 0:
-                    total += 1.2
-                if abs(interval) in (6, 10, 11):
-                    total += 1.5 - how.dissonance
-                if total < best:
-                    best, best_from = total, k
-            column.append((pitch, best + cost, best_from))
-        paths.append(column)
-    return _trace(paths)
+        near = [p for p in scales[here] if abs(p - target) <= 11] or scales[here]
+        options = np.array(near)
+        cost = 0.35 * np.abs(options - target) + [_against(pitch, here, event, how) for pitch in near]
+        if not columns:
+            columns.append((options, cost + np.abs(options - target) * 0.3, np.zeros(len(near), np.int64)))
+            continue
+        before, so_far, _ = columns[-1]
+        interval = options[:, None] - before  # [options, options of the event before]
+        width = np.abs(interval)
+        total = so_far + 0.9 * np.abs(interval - event.step * STEP)
+        total += np.maximum(width - leap_limit, 0)
+        if event.step != 0:
+            total += np.where(width == 0, 1.2, 0.0)
+        total += np.where((width == 6) | (width == 10) | (width == 11), 1.5 - how.dissonance, 0.0)
+        best = total.argmin(axis=1)
+        columns.append((options, total[np.arange(len(near)), best] + cost, best))
+    return _trace(columns)
 
 
 def _against(pitch: int, here: Chord, event: Event, how: Character) -> float:
@@ -264,13 +260,13 @@ def _against(pitch: int, here: Chord, event: Event, how: Character) -> float:
     return cost
 
 
-def _trace(paths: Sequence[Sequence[tuple[int, float, int]]]) -> list[int]:
-    if not paths:
+def _trace(columns: Sequence[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]]) -> list[int]:
+    """Return the cheapest path back from the last of the columns (pitches, costs, where each came from)."""
+    if not columns:
         return []
-    k = min(range(len(paths[-1])), key=lambda i: paths[-1][i][1])
+    k = int(columns[-1][1].argmin())
     out: list[int] = []
-    for column in reversed(paths):
-        pitch, _, came_from = column[k]
-        out.append(pitch)
-        k = came_from
+    for options, _, came_from in reversed(columns):
+        out.append(int(options[k]))
+        k = int(came_from[k])
     return out[::-1]

@@ -10,6 +10,8 @@ from io import BytesIO
 
 import mido
 
+from engine.music.orchestra import Role
+
 TICKS = 480
 """Ticks to a quarter note: divisible by every note value that the composer uses."""
 
@@ -26,8 +28,10 @@ class Note:
 
 @dataclass(frozen=True)
 class Part:
-    """The notes of one MIDI channel; `volume` and `pan` are the controllers 7 and 10 (64 = centre)."""
+    """The notes of one MIDI channel; `volume` and `pan` are the controllers 7 and 10 (64 = centre). Percussion has no
+    role."""
 
+    role: Role | None
     name: str
     channel: int
     program: int

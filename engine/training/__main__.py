@@ -18,6 +18,7 @@ TRAINERS = {
     "gibberish": "engine.training.gibberish",
     "music-emotion": "engine.training.music_emotion",
     "pairs": "engine.training.pairs",
+    "score-reader": "engine.training.score_reader",
     "story-bank": "engine.training.story_bank",
     "text-emotion": "engine.training.text_emotion",
 }

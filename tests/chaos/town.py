@@ -76,7 +76,7 @@ def request_of(update: int, real: bool) -> Request:
     if not real:
         return TextEmotionRequest((str(update),))
     if update % 2:
-        return ComposeRequest(TALE, seconds=10.0, seed=update, sketches=1)
+        return ComposeRequest(TALE, seconds=10.0, seed=update, sketches=0)
     return StoryRequest(FileSource(str(SONG), SONG.name), seed=update)
 
 

@@ -64,12 +64,12 @@ def test_the_grid_is_printed() -> None:
 
 
 def test_the_command_names_steering_and_judge(capsys: pytest.CaptureFixture[str]) -> None:
-    grid = ["--side", "2", "--grid-seconds", "10", "--sketches", "1"]
+    grid = ["--side", "2", "--grid-seconds", "10", "--sketches", "0"]
     assert composer.main(grid) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert CAVEAT not in printed and "1 sketches" in printed and "over 4 pieces" in printed
+    assert CAVEAT not in printed and "0 sketches" in printed and "over 4 pieces" in printed
     assert "vgmidi" in printed and "emopia-emotify" in printed
-    assert "tunetale evaluate composer --side 2 --grid-seconds 10 --sketches 1 (seed 1)" in printed
+    assert "tunetale evaluate composer --side 2 --grid-seconds 10 --sketches 0 (seed 1)" in printed
     assert composer.main([*grid, "--judge", str(ASSETS / "music_steer")]) == 0
     assert CAVEAT in " ".join(capsys.readouterr().out.split())
 
@@ -87,6 +87,6 @@ def test_followed_stories_are_printed_with_interval_constant_and_own_measure() -
 
 def test_bad_data_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="There are no tales"):
-        composer.main(["--side", "2", "--grid-seconds", "10", "--sketches", "1", "--data", str(tmp_path)])
+        composer.main(["--side", "2", "--grid-seconds", "10", "--sketches", "0", "--data", str(tmp_path)])
     with pytest.raises(UserError, match="weights"):
         composer.main(["--judge", str(tmp_path)])

@@ -28,8 +28,8 @@ def test_the_defaults() -> None:
     assert isinstance(composer, SteeredComposer) and composer.name == EmbeddedComposer().name
 
 
-def test_one_sketch_means_no_steering() -> None:
-    assert isinstance(load_composer(settings(sketches=1)), EmbeddedComposer)
+def test_no_sketch_means_no_steering() -> None:
+    assert isinstance(load_composer(settings(sketches=0)), EmbeddedComposer)
 
 
 def test_musicgen_by_name_and_by_profile(tmp_path: Path) -> None:

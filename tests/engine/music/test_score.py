@@ -10,7 +10,7 @@ from engine.music.score import TICKS, Note, Part, Score, to_midi, without_overla
 
 
 def score(*notes: Note) -> Score:
-    part = Part("lead: flute", 2, 73, 90, 40, tuple(notes))
+    part = Part("lead", "lead: flute", 2, 73, 90, 40, tuple(notes))
     return Score(
         title="Ein Stück – 曲",
         meter=3,
