@@ -33,7 +33,7 @@ KEPT_PER_FATE = 10
 
 FRAGMENT_COST = 0.5
 """Weight of each fragment's own distance to the target: keeps opposites from averaging out in one paragraph."""
-PARAGRAPH_COST = 2.0
+PARAGRAPH_COST = 2.5
 """Weight of the distance between a paragraph's mean and its target, as the listener will judge it."""
 LENGTH_COST = 10.0
 """Weight of the relative error in length so far."""
@@ -41,7 +41,7 @@ OVERRUN_COST = 80.0
 """Weight of what the whole story's relative error exceeds TOLERANCE by."""
 TOLERANCE = 0.06
 """Relative error in length that nobody minds."""
-VARIETY = 2.2
+VARIETY = 2.4
 """Largest seeded disadvantage of a colour fragment or frame; what makes two seeds tell two stories."""
 PLOT_VARIETY = 0.8
 """The same for a plot fragment: there are as many plots as frames, and a turn or an end has to feel right."""

@@ -19,7 +19,7 @@ from engine.story.render import NEUTRAL_CAST_NAMES, Cast, render
 
 SCORES = Path(__file__).parent.parent / "assets" / "fragment_scores.json"
 
-TRUST_IN_MODEL = 0.5
+TRUST_IN_MODEL = 0.7
 """Weight of the model's reading against the writer's intention."""
 
 
