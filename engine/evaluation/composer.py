@@ -25,12 +25,12 @@ from scipy.stats import spearmanr
 
 from engine.dispatch import OneSentenceParser
 from engine.emotion.alignment import StoryBank, align
-from engine.emotion.beatwise import hear_by_beat
+from engine.emotion.beatwise import Listen, hear_by_beat
 from engine.emotion.calibration import Calibration
 from engine.emotion.curve import Beat, EmotionCurve, beats_array
 from engine.emotion.music import ASSETS, MusicEmotion
 from engine.emotion.text import TextEmotion
-from engine.evaluation.composer_stories import Followed, Listen, beats_of, follow, hear, plane_texts, tale_texts
+from engine.evaluation.composer_stories import Followed, beats_of, follow, hear, plane_texts, tale_texts
 from engine.evaluation.metrics import bootstrap_interval, pearson_r
 from engine.evaluation.variety import GRAM, Variety, variety
 from engine.music.composer import Brief, Composer

@@ -14,7 +14,7 @@ import soxr
 from numpy.typing import NDArray
 
 from engine.emotion.beats import beats_of_sentences
-from engine.emotion.beatwise import hear_by_beat
+from engine.emotion.beatwise import Listen, hear_by_beat
 from engine.emotion.calibration import Calibration
 from engine.emotion.curve import Beat, EmotionCurve
 from engine.emotion.sentences import split
@@ -34,8 +34,6 @@ REACH = 0.65
 
 Scorer = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts → valence, arousal [n, 2 or more] on the text scale."""
-Listen = Callable[[NDArray[np.float32]], EmotionCurve]
-"""Mono samples at `ANALYSIS_RATE_HZ` → the curve that is heard."""
 Measure = Callable[[tuple[Beat, ...], NDArray[np.float32], int], float]
 """Beats, mono samples and number of a piece → share of random stories that would fit it worse."""
 

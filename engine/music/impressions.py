@@ -1,8 +1,4 @@
-"""What stands out in the sections of a score. Knows scores; knows no sound and no emotion.
-
-Key profiles: Krumhansl & Kessler (1982), "Tracing the dynamic changes in perceived tonal organization", *Psychological
-Review* 89(4), probe-tone ratings.
-"""
+"""What stands out in the sections of a score. Knows scores; knows no sound and no emotion."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.emotion.tonality import key_strengths
 from engine.music.embedded import Composition
 from engine.music.orchestra import INSTRUMENTS, Role
 from engine.music.percussion import (
@@ -49,18 +46,6 @@ NAMES: tuple[str, ...] = (
 )
 """The columns of `impressions`."""
 
-_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-
-
-def _profiles() -> Rows:
-    """Return the profiles of the 24 keys [24, 12], standardised, so that a product with them is a correlation."""
-    rows = np.array([np.roll(mode, tonic) for mode in (_MAJOR, _MINOR) for tonic in range(12)])
-    unit: Rows = (rows - rows.mean(axis=1, keepdims=True)) / rows.std(axis=1, keepdims=True) / 12
-    return unit
-
-
-_KEYS = _profiles()
 _PROGRAMS = {instrument.program: i for i, instrument in enumerate(INSTRUMENTS.values())}
 _EARLY = TICKS // 48
 """Ticks by which a player may be early (`arranger.HUMAN_S`) and still belong to the section."""
@@ -72,7 +57,8 @@ def impressions(piece: Composition) -> Rows:
     """Return what stands out in each section of a score: float64 [sections, len(NAMES)].
 
     Tempo, rates (a second) and lengths (s) as log2; pitches in octaves above middle C; `degree k` is the share of
-    sounding time k semitones above the tonic; `major` and `minor` are the best correlations with a key's profile;
+    sounding time k semitones above the tonic; `major` and `minor` are the best correlations with a key's profile
+    (`tonality.key_strengths`);
     drums in root mean square strokes a second; instruments 1 where they play.
     """
     form, score = piece.form, piece.score
@@ -132,17 +118,16 @@ def impressions(piece: Composition) -> Rows:
     np.add.at(degrees, (section, ((pitch - tonics[section]) % 12).astype(int)), strength * lead)
     degrees /= np.maximum(degrees.sum(axis=1, keepdims=True), 1e-9)
     rows[:, column["degree 0"] : column["degree 0"] + 12] = degrees
-    spread = degrees - degrees.mean(axis=1, keepdims=True)
-    fits = spread / np.maximum(spread.std(axis=1, keepdims=True), 1e-9) @ _KEYS.T
-    major, minor = fits[:, :12].max(axis=1), fits[:, 12:].max(axis=1)
+    keys = key_strengths(degrees.astype(np.float32))
+    major, minor = keys.major.max(axis=1), keys.minor.max(axis=1)
     for name, values in (("major", major), ("minor", minor), ("major - minor", major - minor)):
         put(name, values)
     strokes = np.array(
         [(n.start, n.pitch, n.velocity) for part in score.parts if part.channel == DRUM_CHANNEL for n in part.notes]
     ).reshape(-1, 3)
     struck = np.searchsorted(starts, strokes[:, 0] + _EARLY, side="right") - 1
-    for kind, keys in (("drums", None), *DRUMS.items()):
-        hit = np.ones(len(strokes), np.bool_) if keys is None else np.isin(strokes[:, 1], keys)
+    for kind, drums in (("drums", None), *DRUMS.items()):
+        hit = np.ones(len(strokes), np.bool_) if drums is None else np.isin(strokes[:, 1], drums)
         put(kind, np.sqrt(np.bincount(struck[hit], (strokes[hit, 2] / 90) ** 2, minlength=count) / seconds))
     rows[section, column[next(iter(INSTRUMENTS))] + player.astype(int)] = 1.0
     return rows

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from engine.emotion.curve import Beat
+from engine.emotion.regressor import write_whole
 from engine.errors import UserError
 from engine.music.embedded import Composition
 from engine.music.impressions import NAMES, impressions
@@ -117,8 +117,6 @@ def save_reader(folder: Path, config: ReaderConfig, net: nn.Sequential) -> Reade
     data = save({name: value.detach().contiguous() for name, value in sorted(net.state_dict().items())})
     config = replace(config, weights_sha256=hashlib.sha256(data).hexdigest())
     text = json.dumps(asdict(config), indent=1, ensure_ascii=False) + "\n"
-    for name, content in ((WEIGHTS_FILE, data), (CONFIG_FILE, text.encode())):
-        part = folder / f"{name}.part"
-        part.write_bytes(content)
-        os.replace(part, folder / name)
+    write_whole(folder / WEIGHTS_FILE, data)
+    write_whole(folder / CONFIG_FILE, text.encode())
     return config

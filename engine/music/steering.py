@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.emotion.beatwise import hear_by_beat
-from engine.emotion.curve import Beat, EmotionCurve
+from engine.emotion.beatwise import Listen, hear_by_beat
+from engine.emotion.curve import Beat
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music, check_brief
 from engine.report import Report
@@ -58,14 +58,6 @@ class Sketcher(Protocol):
         ...
 
 
-class Listener(Protocol):
-    """Hears valence and arousal in mono samples at `ANALYSIS_RATE_HZ`."""
-
-    def __call__(self, mono: NDArray[np.float32]) -> EmotionCurve:
-        """Return the curve."""
-        ...
-
-
 Read = Callable[[Brief], VA]
 """A brief → the (valence, arousal) [beats, 2] that will be heard in the piece it asks for, told from its notes."""
 
@@ -73,7 +65,7 @@ Read = Callable[[Brief], VA]
 class SteeredComposer:
     """Implements `engine.music.composer.Composer`: reads drafts, hears the best, keeps the closest targets."""
 
-    def __init__(self, composer: Sketcher, read: Read, listen: Listener, sketches: int) -> None:
+    def __init__(self, composer: Sketcher, read: Read, listen: Listen, sketches: int) -> None:
         """`sketches` ≥ 1 says how often it listens before it composes, where a brief does not say."""
         if sketches < 1:
             raise ValueError("steering needs one sketch at least")
