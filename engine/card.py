@@ -8,7 +8,6 @@ and shape, so nothing rests on colour alone; orange and sky blue are a pair that
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +24,7 @@ from engine.drawing.timeline import Timeline
 from engine.emotion.curve import Beat, EmotionCurve, beats_array
 from engine.emotion.words import Words
 from engine.jobs import Language
+from engine.whole import whole
 
 WIDTH, HEIGHT = 1200, 675
 """Pixels: 16 : 9, which chat programs show whole."""
@@ -65,8 +65,7 @@ def draw_card(path: Path, card: Card) -> None:
     """
     if not card.beats or len(card.beats) != len(card.answer):
         raise ValueError(f"{len(card.beats)} beats and {len(card.answer)} answers")
-    unfinished = path.with_name(path.name + ".part")
-    with typography.LOCK, plain_settings():
+    with typography.LOCK, plain_settings(), whole(path) as unfinished:
         canvas = Canvas(WIDTH, HEIGHT, PAPER)
         scene = _scene(canvas, card)
         _write_head(canvas, card)
@@ -74,7 +73,6 @@ def draw_card(path: Path, card: Card) -> None:
         Plane(scene).draw()
         _write_foot(canvas, card)
         canvas.save(unfinished)
-    os.replace(unfinished, path)
 
 
 def card_alt_text(card: Card) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from huggingface_hub import snapshot_download
 
 from engine.errors import UserError
 from engine.settings import ModelSettings
+from engine.whole import whole
 
 SCHEMA = 1
 DEFAULT_LOCK = Path(ModelSettings().lock)
@@ -69,10 +69,9 @@ def read_lock(path: Path) -> Lock:
 def write_lock(path: Path, lock: Lock) -> None:
     """Write the lock whole or not at all. Raises `UserError` when it cannot be written."""
     models = {name: asdict(lock[name]) for name in sorted(lock)}
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(json.dumps({"schema": SCHEMA, "models": models}, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        with whole(path) as unfinished:
+            unfinished.write_text(json.dumps({"schema": SCHEMA, "models": models}, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}.", code="unwritable_lock") from error
 

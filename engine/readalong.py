@@ -8,7 +8,6 @@ characters a second and 42 a line, Traditional Chinese 9 and 16).
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +16,7 @@ from pathlib import Path
 from engine.emotion.curve import Beat
 from engine.emotion.sentences import split
 from engine.jobs import Language
+from engine.whole import whole
 
 _FASTEST: dict[Language, float] = {"en": 17.0, "zh-TW": 9.0}
 """Characters a second that people can read."""
@@ -55,9 +55,8 @@ def write_readalong(
 ) -> float:
     """Write the story as WebVTT; returns how many seconds it goes on after the music's end (0.0 if it fits)."""
     cues = pace(paragraphs, beats, duration_s, language)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(_webvtt(cues, duration_s, language), encoding="utf-8", newline="\n")
-    os.replace(unfinished, path)
+    with whole(path) as unfinished:
+        unfinished.write_text(_webvtt(cues, duration_s, language), encoding="utf-8", newline="\n")
     return _late(cues, duration_s)
 
 

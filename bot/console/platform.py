@@ -21,6 +21,7 @@ from engine.jobs import (
     StoryResult,
     result_to_json,
 )
+from engine.whole import whole
 
 
 def asker_for(place: Place) -> Asker:
@@ -74,13 +75,11 @@ def put_files(result: StoryResult | ComposeResult, source: Path, target: Path) -
     names = {field: name for field, name in vars(result.files).items() if name is not None}
     paths = {field: str(target / name) for field, name in names.items()} | {"json": str(target / "result.json")}
     for name in names.values():
-        partial = target / f".{name}.partial"
-        partial.write_bytes(vault.current().read(source / name))
-        os.replace(partial, target / name)
+        with whole(target / name) as unfinished:
+            unfinished.write_bytes(vault.current().read(source / name))
     placed = _with_paths(result, paths)
-    partial = target / ".result.json.partial"
-    partial.write_text(result_to_json(placed) + "\n", encoding="utf-8")
-    os.replace(partial, target / "result.json")
+    with whole(target / "result.json") as unfinished:
+        unfinished.write_text(result_to_json(placed) + "\n", encoding="utf-8")
     return placed
 
 

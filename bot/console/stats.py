@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 from pathlib import Path
 
 from rich.console import Console as Screen
@@ -19,6 +18,7 @@ from db.answers import AnswerRecord
 from engine.errors import UserError
 from engine.jobs import Language
 from engine.service import reading
+from engine.whole import whole
 
 
 def stats_command(arguments: argparse.Namespace, config: Config, screen: Screen, language: Language) -> int:
@@ -43,12 +43,10 @@ def stats_command(arguments: argparse.Namespace, config: Config, screen: Screen,
 
 def write_table(path: Path, table: str) -> None:
     """Write a file whole or not at all. Raises `UserError` when it cannot be written."""
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(table, encoding="utf-8")
-        os.replace(part, path)
+        with whole(path) as unfinished:
+            unfinished.write_text(table, encoding="utf-8")
     except OSError as error:
-        part.unlink(missing_ok=True) if part.parent.is_dir() else None
         raise UserError(f"{path} cannot be written: {error.strerror}.", code="unwritable_out") from None
 
 

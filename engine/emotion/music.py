@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from engine.emotion.features import NAMES, Features, extract
 from engine.emotion.setting import Setting
 from engine.errors import UserError
 from engine.media.recording import ANALYSIS_RATE_HZ
+from engine.whole import whole
 
 FORMAT = 4
 """Version of the weight files; a file of another version is refused."""
@@ -165,9 +165,8 @@ def save_model(folder: Path, config: MusicConfig, net: CurveNet) -> MusicConfig:
     config = MusicConfig(**{**vars(config), "weights_sha256": hashlib.sha256(data).hexdigest()})
     text = json.dumps(asdict(config), indent=1) + "\n"
     for name, content in ((WEIGHTS_FILE, data), (CONFIG_FILE, text.encode())):
-        part = folder / f"{name}.part"
-        part.write_bytes(content)
-        os.replace(part, folder / name)
+        with whole(folder / name) as unfinished:
+            unfinished.write_bytes(content)
     return config
 
 

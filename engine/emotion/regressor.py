@@ -6,7 +6,6 @@ Knows tensors and its own files; knows nothing of sentences, languages or traini
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from engine.emotion.difference import pack, unpack
 from engine.emotion.encoder import Encoder, load_encoder
 from engine.emotion.int8 import Ranges
 from engine.errors import UserError
+from engine.whole import whole
 
 FORMAT = 2
 """Version of the weight files; a file of another version is refused."""
@@ -169,15 +169,10 @@ def save_regressor(
     kept |= {name: value.half() if value.ndim > 1 else value.float() for name, value in head.items()}
     kept |= {_RANGE + name: value.half() for name, value in (ranges or {}).items()}
     content = {name: value.contiguous() for name, value in sorted(kept.items())}
-    write_whole(folder / WEIGHTS_FILE, save(content, metadata={"format": str(FORMAT)}))
-    write_whole(folder / CONFIG_FILE, (json.dumps(asdict(config), indent=2) + "\n").encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, or leave the one that is there."""
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    with whole(folder / WEIGHTS_FILE) as unfinished:
+        unfinished.write_bytes(save(content, metadata={"format": str(FORMAT)}))
+    with whole(folder / CONFIG_FILE) as unfinished:
+        unfinished.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
 
 
 def load_regressor(folder: Path) -> tuple[Regressor, Encoder]:

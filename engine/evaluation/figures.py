@@ -11,7 +11,6 @@ Nothing rests on colour alone: bars carry their numbers, series their names or h
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +28,7 @@ from engine.drawing.scene import AROUSAL, GRID, INK, MUTED, PAPER, VALENCE
 from engine.evaluation.intervals import LEVEL
 from engine.evaluation.votes import PairSummary, Report
 from engine.jobs import Language
+from engine.whole import whole
 
 WIDTH, HEIGHT = 1200, 675
 """Pixels."""
@@ -139,8 +139,7 @@ def draw_all(folder: Path, sheet: Sheet) -> dict[str, Figured]:
 
 def write_picture(path: Path, panels: Sequence[Panel], alt: str) -> Figured:
     """Draw panels side by side, in our colours and font; an existing picture is replaced whole. Raises `OSError`."""
-    part = path.with_name(f"{path.name}.part")
-    with typography.LOCK, plain_settings():
+    with typography.LOCK, plain_settings(), whole(path) as part:
         typography.font(20)  # makes the fonts known
         figure = Figure(figsize=(WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
@@ -148,7 +147,6 @@ def write_picture(path: Path, panels: Sequence[Panel], alt: str) -> Figured:
             draw(axes)
             _dress(axes, 24 if len(panels) == 1 else 17)
         figure.savefig(part, format="png", dpi=_DPI, facecolor=PAPER, metadata={"Software": "TuneTale"})
-    os.replace(part, path)
     return Figured(path, alt)
 
 

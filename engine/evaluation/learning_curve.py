@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from engine.whole import whole
 
 
 def draw_learning_curve(
@@ -25,6 +26,5 @@ def draw_learning_curve(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=len(curves))  # inside it would lie on the lines
-    unfinished = path.with_name(f".{path.name}.part")
-    figure.savefig(unfinished, format="png")
-    os.replace(unfinished, path)
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, format="png")

@@ -32,6 +32,7 @@ from engine.errors import UserError
 from engine.evaluation.metrics import Score, bootstrap_interval, pearson_r, score
 from engine.training.text_data import FOLDS, EmoBank, read_emobank, split_by_document, split_officially
 from engine.training.text_emotion import Recipe, train
+from engine.whole import whole
 
 HISTORY_FILE = "history.json"
 PARALLEL = ASSETS / "parallel_zh.tsv"
@@ -172,9 +173,8 @@ def draw_history(history: Sequence[dict[str, Any]], path: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    figure.savefig(unfinished, format="png", dpi=120)
-    unfinished.replace(path)
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

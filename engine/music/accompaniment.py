@@ -199,7 +199,7 @@ def bass(
     """Play a bass line over some bars: low but within an octave and a fifth above `low`."""
     out: list[Sound] = []
     steps = list(with_changes(steps_of(pattern, bars, meter, first_bar), slots))
-    changes = {slot[0] for slot in slots}
+    changes = sorted({slot[0] for slot in slots})
     previous = low + 7.0
     for i, (onset, length, step) in enumerate(steps):
         chord = chord_at(slots, onset)[2]
@@ -226,7 +226,7 @@ def bass(
         previous = float(pitch if step in "RP" else root)
         accent = 4 if onset % meter == 0 else -3 if onset % 1 else 0
         held = step == "P"
-        until = onset + length if held else next((other for other in sorted(changes) if onset < other), onset + length)
+        until = onset + length if held else next((other for other in changes if onset < other), onset + length)
         out.append(Sound(onset, min(length, max(until - onset, pattern.grid)) * gate, pitch, accent))
     return out
 

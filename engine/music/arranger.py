@@ -243,9 +243,11 @@ class _Writer:
         """Let what is held in the final bar fade like something plucked."""
         start = (self.section.bars - 1) * self.form.meter
         span = self.form.meter + RING_S / self.section.quarter_s
+        final = self._tick(start)
+        self.swells = [swell for swell in self.swells if swell[0] < final or swell[1] not in self.notes]
+        swelling = {player for _, player, _ in self.swells}
         for player in self.notes:
-            self.swells = [swell for swell in self.swells if swell[1] != player or swell[0] < self._tick(start)]
-            loudest = 104 if any(swell[1] == player for swell in self.swells) else 127
+            loudest = 104 if player in swelling else 127
             steps = round(loudest * DYING_SHARE)  # one at a time: larger steps of the controller would be heard
             for k in range(steps + 1):
                 self.swells.append((self._tick(start + span * k / steps), player, loudest - k))

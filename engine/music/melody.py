@@ -217,38 +217,50 @@ def pitched(
     one, leaps beyond an octave's comfort, and repeated notes where the motif moves.
     """
     columns: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]] = []
-    leap_limit = 5 + 7 * how.breadth
-    scales: dict[Chord, list[int]] = {}
+    scales: dict[Chord, NDArray[np.int64]] = {}
+    against: dict[tuple[Chord, int, bool, frozenset[int] | None], NDArray[np.float64]] = {}
+    moves: dict[int, NDArray[np.float64]] = {}
     at = 0
     for event in events:
         while at + 1 < len(harmony) and harmony[at + 1][0] <= event.onset + 1e-9:
             at += 1
         here = harmony[at][1]
         if here not in scales:
-            scales[here] = pitches(scale_over(key, here), low, high)
+            scales[here] = np.array(pitches(scale_over(key, here), low, high))
+        where = (here, event.stress, event.length >= 1, event.goals)
+        if where not in against:
+            against[where] = np.array([_against(name, here, event, how) for name in range(12)])
         target = how.register + event.pull
-        near = [p for p in scales[here] if abs(p - target) <= 11] or scales[here]
-        options = np.array(near)
-        cost = 0.35 * np.abs(options - target) + [_against(pitch, here, event, how) for pitch in near]
+        away = np.abs(scales[here] - target)
+        near = away <= 11 if away.min() <= 11 else away == away
+        options, away = scales[here][near], away[near]
+        cost = 0.35 * away + against[where][options % 12]
         if not columns:
-            columns.append((options, cost + np.abs(options - target) * 0.3, np.zeros(len(near), np.int64)))
+            columns.append((options, cost + 0.3 * away, np.zeros(len(options), np.int64)))
             continue
+        if event.step not in moves:
+            moves[event.step] = _moves(event.step, how)
         before, so_far, _ = columns[-1]
-        interval = options[:, None] - before  # [options, options of the event before]
-        width = np.abs(interval)
-        total = so_far + 0.9 * np.abs(interval - event.step * STEP)
-        total += np.maximum(width - leap_limit, 0)
-        if event.step != 0:
-            total += np.where(width == 0, 1.2, 0.0)
-        total += np.where((width == 6) | (width == 10) | (width == 11), 1.5 - how.dissonance, 0.0)
+        total = so_far + moves[event.step][options[:, None] - before]  # [options, options of the event before]
         best = total.argmin(axis=1)
-        columns.append((options, total[np.arange(len(near)), best] + cost, best))
+        columns.append((options, total[np.arange(len(best)), best] + cost, best))
     return _trace(columns)
 
 
-def _against(pitch: int, here: Chord, event: Event, how: Character) -> float:
-    """Return what it costs to sing this pitch over this chord."""
-    name = pitch % 12
+def _moves(step: int, how: Character) -> NDArray[np.float64]:
+    """Return what it costs to move by each interval where the motif moves by `step`: [255], by semitones, those down
+    counted from the end."""
+    interval = np.concatenate([np.arange(128), np.arange(-127, 0)])
+    width = np.abs(interval)
+    cost: NDArray[np.float64] = 0.9 * np.abs(interval - step * STEP) + np.maximum(width - (5 + 7 * how.breadth), 0)
+    if step != 0:
+        cost += np.where(width == 0, 1.2, 0.0)
+    cost += np.where((width == 6) | (width == 10) | (width == 11), 1.5 - how.dissonance, 0.0)
+    return cost
+
+
+def _against(name: int, here: Chord, event: Event, how: Character) -> float:
+    """Return what it costs to sing a pitch class over this chord."""
     cost = 0.0
     if event.goals is not None and name not in event.goals:
         cost += 12.0

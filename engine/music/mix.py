@@ -7,6 +7,7 @@ at four times the rate as its annex 2 asks. Works in blocks, so ten minutes need
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -131,8 +132,11 @@ def tilt(samples: Samples, rate_hz: int, treble: Sequence[tuple[float, float]]) 
         piece[:] = low + (piece - low) * gain[:, None].astype(np.float32)
 
 
+@lru_cache(maxsize=2)
 def impulse_response(rate_hz: int) -> Samples:
-    """Return the reverb's impulse response [n, 2]: decaying noise, darker as it decays, different left and right."""
+    """Return the reverb's impulse response [n, 2]: decaying noise, darker as it decays, different left and right.
+
+    It is kept, so nobody may write into it."""
     n = round(REVERB_S * rate_hz)
     t = np.arange(n) / rate_hz
     noise = np.random.default_rng(1).standard_normal((n, 2))
@@ -144,6 +148,7 @@ def impulse_response(rate_hz: int) -> Samples:
     delayed = np.zeros_like(tail)
     delayed[round(0.018 * rate_hz) :] = tail[: n - round(0.018 * rate_hz)]
     response: Samples = (delayed / np.sqrt((delayed**2).sum(axis=0))).astype(np.float32)
+    response.flags.writeable = False
     return response
 
 

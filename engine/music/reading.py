@@ -22,10 +22,10 @@ from safetensors.torch import load, save
 from torch import nn
 
 from engine.emotion.curve import Beat
-from engine.emotion.regressor import write_whole
 from engine.errors import UserError
 from engine.music.embedded import Composition
 from engine.music.impressions import NAMES, impressions
+from engine.whole import whole
 
 VA = NDArray[np.float64]
 
@@ -117,6 +117,7 @@ def save_reader(folder: Path, config: ReaderConfig, net: nn.Sequential) -> Reade
     data = save({name: value.detach().contiguous() for name, value in sorted(net.state_dict().items())})
     config = replace(config, weights_sha256=hashlib.sha256(data).hexdigest())
     text = json.dumps(asdict(config), indent=1, ensure_ascii=False) + "\n"
-    write_whole(folder / WEIGHTS_FILE, data)
-    write_whole(folder / CONFIG_FILE, text.encode())
+    for name, content in ((WEIGHTS_FILE, data), (CONFIG_FILE, text.encode())):
+        with whole(folder / name) as unfinished:
+            unfinished.write_bytes(content)
     return config

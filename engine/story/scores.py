@@ -7,7 +7,6 @@ writer changes a sentence, its score is missing until the scores are made again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.story.library import Fragment, Library, MaterialError, Pair
 from engine.story.render import NEUTRAL_CAST_NAMES, Cast, render
+from engine.whole import whole
 
 SCORES = Path(__file__).parent.parent / "assets" / "fragment_scores.json"
 
@@ -48,9 +48,8 @@ def make_scores(
         for fragment, (valence, arousal) in zip(library.fragments, values[:, :2], strict=True)
     }
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(table[key])}" for key in sorted(table))
-    partial = path.with_suffix(".partial")
-    partial.write_text(f'{{"model": {json.dumps(model)}, "scores": {{\n{lines}\n}}}}\n', encoding="utf-8")
-    os.replace(partial, path)
+    with whole(path) as unfinished:
+        unfinished.write_text(f'{{"model": {json.dumps(model)}, "scores": {{\n{lines}\n}}}}\n', encoding="utf-8")
 
 
 def load_scores(fragments: Sequence[Fragment], path: Path = SCORES) -> NDArray[np.float64]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from engine.dispatch import OneSentenceParser
 from engine.emotion.calibration import PATH, Scale
 from engine.emotion.words import Words
 from engine.errors import UserError
+from engine.whole import whole
 
 Ratings = NDArray[np.float64]
 
@@ -62,9 +62,8 @@ def write(path: Path, scales: dict[str, Scale], fitted_on: dict[str, str]) -> No
             for name, scale in scales.items()
         },
     }
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    with whole(path) as unfinished:
+        unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def words_scale(words: Words) -> Scale:

@@ -9,7 +9,6 @@ learn on documents that the associations were not counted on, because only there
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -40,6 +39,7 @@ from engine.emotion.gibberish import (
 from engine.errors import UserError
 from engine.jobs import Language
 from engine.training.gibberish_data import Corpus, corrupt, excerpts, read_chinese, read_english
+from engine.whole import whole
 
 _VOCABULARY = {"en": 1200, "zh-TW": 1500}
 """Known tokens: more would not be smaller than a megabyte (English), or are not seen twice (Chinese)."""
@@ -143,13 +143,12 @@ def write_statistics(path: Path, known: Statistics) -> None:
         "vocabulary": np.frombuffer("\n".join(known.vocabulary).encode(), np.uint8),
         **{name: getattr(known, name) for name in ARRAYS},
     }
-    unfinished = path.with_name(f".{path.name}.part")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    deflated = zipfile.ZIP_DEFLATED
+    with whole(path) as unfinished, zipfile.ZipFile(unfinished, "w", deflated, compresslevel=9) as archive:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.lib.format.write_array(content, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content.getvalue(), zipfile.ZIP_DEFLATED)
-    os.replace(unfinished, path)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content.getvalue(), deflated)
 
 
 def main(arguments: Sequence[str]) -> None:

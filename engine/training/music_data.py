@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from engine.errors import UserError
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.synth import Synth
 from engine.training import render
+from engine.whole import whole
 
 SetName = Literal["vgmidi", "emopia", "emotify"]
 Programs = Mapping[SetName, tuple[int, ...]]
@@ -234,8 +234,6 @@ class _Cache:
             kept: Array = np.load(path)
             return kept
         rows = extract(sound()).rows
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as out:
+        with whole(path) as part, part.open("wb") as out:
             np.save(out, rows)
-        os.replace(part, path)
         return rows

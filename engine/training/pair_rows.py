@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import UserError
 from engine.jobs import SCHEMA, VERSION, Alignment, CurveData, Language, StoryBeat, StoryText
+from engine.whole import whole
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,11 @@ def _differences(had: Run, wants: Run) -> str:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        os.replace(part, path)
+        with whole(path) as unfinished:
+            unfinished.write_bytes(data)
     except OSError as error:
-        part.unlink(missing_ok=True) if part.parent.is_dir() else None
         raise _unwritable(path, error) from None
 
 

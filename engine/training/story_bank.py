@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from engine.dispatch import OneSentenceParser
 from engine.emotion.sentences import split
 from engine.emotion.text import ASSETS, TextEmotion
 from engine.errors import UserError
+from engine.whole import whole
 
 OUT = ASSETS / "story_bank.npz"
 _SUFFIX = "-story.csv"
@@ -70,13 +70,12 @@ def curves(tales: Sequence[Sequence[str]], scorer: Scorer) -> tuple[NDArray[np.f
 
 def write_bank(path: Path, values: NDArray[np.float16], offsets: NDArray[np.int32]) -> None:
     """Write an .npz of `values` and `offsets`, all or nothing; the same arrays give the same bytes."""
-    unfinished = path.with_name(f".{path.name}.part")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    deflated = zipfile.ZIP_DEFLATED
+    with whole(path) as unfinished, zipfile.ZipFile(unfinished, "w", deflated, compresslevel=9) as archive:
         for name, array in (("values", values), ("offsets", offsets)):
             content = io.BytesIO()
             np.lib.format.write_array(content, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content.getvalue(), zipfile.ZIP_DEFLATED)
-    os.replace(unfinished, path)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content.getvalue(), deflated)
 
 
 def read_values(path: Path = OUT) -> NDArray[np.float32]:

@@ -34,7 +34,6 @@ from engine.emotion.regressor import (
     load_regressor,
     read_layers,
     save_regressor,
-    write_whole,
 )
 from engine.emotion.text import TextEmotion
 from engine.errors import UserError
@@ -53,6 +52,7 @@ from engine.training.text_inputs import Inputs
 from engine.training.text_judge import EPOCHS, judge_data, on_scale_of, scale_texts
 from engine.training.text_teachers import Teachers
 from engine.training.text_transfer import UNRATED, transfer_texts, with_teacher
+from engine.whole import whole
 
 Variant = Literal["tuned", "frozen", "judge"]
 VARIANTS: tuple[Variant, ...] = ("tuned", "frozen", "judge")
@@ -257,7 +257,8 @@ def save(folder: Path, trained: Trained, texts: Sequence[str]) -> None:
     """
     save_regressor(folder, trained.config, trained.weights)
     lines = ",\n ".join(json.dumps(asdict(epoch)) for epoch in trained.history)
-    write_whole(folder / HISTORY_FILE, f"[{lines}]\n".encode())
+    with whole(folder / HISTORY_FILE) as unfinished:
+        unfinished.write_text(f"[{lines}]\n", encoding="utf-8")
     if trained.config.variant == "tuned" and has_int8():
         exact = TextEmotion.load(folder, dtype=torch.float32)
         ranges = measure_ranges(exact.network, lambda: exact.score(texts))

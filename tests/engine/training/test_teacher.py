@@ -5,7 +5,7 @@ import pytest
 
 from engine.emotion.features import NAMES, extract
 from engine.training.moves import join
-from engine.training.teacher import Teacher, Unit, drawn_apart, label_offset, mixtures
+from engine.training.teacher import Setting, Teacher, Unit, drawn_apart, label_offset, mixtures
 from tests.engine.emotion.sounds import MINOR, RATE_HZ, chords
 
 RNG = np.random.default_rng(3)
@@ -45,6 +45,16 @@ def test_a_label_is_read_from_its_view_alone() -> None:
     assert teacher.outputs == 3
     assert change[0] > 0.2
     assert change[1:].tolist() == [0, 0]
+
+
+def test_valence_has_a_kernel_of_its_own() -> None:
+    pieces = RNG.normal(size=(60, 4))
+    labels = np.repeat(np.sin(2 * pieces[:, :1]), 3, axis=1)
+    setting = Setting(ridge=100.0, cost=1.0, narrowness=(3.0, 0.1))
+    teacher = Teacher(pieces, labels, np.ones(60), seed=0, views=[np.arange(4)] * 3, setting=setting)
+    error = np.square(teacher(pieces) - labels).mean(axis=0)
+    assert error[0] < 0.8 * error[1], "the narrower kernel follows a wave more closely"
+    assert error[1] == error[2]
 
 
 def test_what_is_between_pieces_stays_near_them() -> None:
