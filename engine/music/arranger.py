@@ -126,6 +126,9 @@ class _Writer:
         self.motif = melody.transformed(motif, self.section.transform)
         self.last = index == len(form.sections) - 1
         self.next = None if self.last else form.sections[index + 1]
+        self.start = self.section.first_bar * form.meter
+        self.last_bar = (self.section.bars - 1) * form.meter
+        self.lean = 0.6 * (self.next.character.velocity - self.how.velocity) if self.next else 0.0
         self.slots = section_chords(form, index, seed)
         self.notes: dict[Player, list[Note]] = defaultdict(list)
         self.drums: list[Note] = []
@@ -277,44 +280,46 @@ class _Writer:
         if self.last and groove and how.drive > 0.35:
             hits += percussion.crash((self.section.bars - 1.0) * meter, kit, 0.6 + 0.3 * how.drive)
         for hit in hits:
-            velocity = self._dynamics(hit.onset, how.velocity) * hit.strength
+            velocity = self._dynamics(hit.onset) * hit.strength
             tick = self._tick(self._swung(hit.onset))
             self.drums.append(Note(tick, TICKS // 8, hit.key, _velocity(velocity + self.human.gauss(0, 2.5))))
 
     # --- from quarters to ticks --------------------------------------------------------------------------------
 
     def _is_final(self, onset: float) -> bool:
-        return self.last and onset >= (self.section.bars - 1) * self.form.meter
+        return self.last and onset >= self.last_bar
 
     def _swung(self, onset: float) -> float:
         return onset + SWING if self.cast.style.swing and onset % 1 == 0.5 else onset
 
     def _tick(self, quarters: float) -> int:
-        return round((self.section.first_bar * self.form.meter + quarters) * TICKS)
+        return round((self.start + quarters) * TICKS)
 
-    def _dynamics(self, onset: float, velocity: float) -> float:
+    def _dynamics(self, onset: float) -> float:
         """Lean towards the loudness of the next section during the last bar."""
-        into = (onset - (self.section.bars - 1) * self.form.meter) / self.form.meter
-        if self.next is None or into <= 0:
-            return velocity
-        return velocity + 0.6 * into * (self.next.character.velocity - self.how.velocity)
+        into = (onset - self.last_bar) / self.form.meter
+        return self.how.velocity + into * self.lean if into > 0 else self.how.velocity
 
     def _play(self, role: Role, player: Instrument, sounds: Sequence[Sound], phrase: Phrase) -> None:
-        quarter_s = self.section.quarter_s
+        ticks = TICKS / self.section.quarter_s  # a second
         start, span = phrase.first_bar * self.form.meter, phrase.bars * self.form.meter
-        strum = STRUM_S / quarter_s * TICKS if player.name in PLUCKED else 0.0
-        together: dict[float, int] = {}
-        for sound in sounds:
-            arch = 4.0 * math.sin(math.pi * (sound.onset - start) / span)
-            base = self._dynamics(sound.onset, self.how.velocity) + EMPHASIS[role] + sound.accent + arch
-            if role == "figure":
-                base -= 7 * max(0.0, self.how.arousal)  # many short notes are loud enough
-            order = together[sound.onset] = together.get(sound.onset, -1) + 1
-            scatter = self.human.gauss(0, HUMAN_S) / quarter_s * TICKS if sound.onset else 0.0
-            tick = max(0, self._tick(self._swung(sound.onset)) + round(scatter + strum * order))
-            length = sound.length + (RING_S / quarter_s if self._is_final(sound.onset) else 0.0)
-            velocity = _velocity(base + self.human.gauss(0, 2.5))
-            self.notes[role, player].append(Note(tick, max(60, round(length * TICKS)), sound.pitch, velocity))
+        strum = STRUM_S * ticks if player.name in PLUCKED else 0.0
+        emphasis = EMPHASIS[role] - (
+            7 * max(0.0, self.how.arousal) if role == "figure" else 0
+        )  # many short notes are loud
+        gauss, played = self.human.gauss, []
+        before, order = -1.0, 0
+        for onset, length, pitch, accent in ((s.onset, s.length, s.pitch, s.accent) for s in sounds):
+            order = order + 1 if onset == before else 0
+            before = onset
+            scatter = gauss(0, HUMAN_S) * ticks if onset else 0.0
+            tick = max(0, self._tick(self._swung(onset)) + round(scatter + strum * order))
+            arch = 4.0 * math.sin(math.pi * (onset - start) / span)
+            velocity = _velocity(self._dynamics(onset) + emphasis + accent + arch + gauss(0, 2.5))
+            ring = RING_S * ticks if self._is_final(onset) else 0.0
+            played.append(Note(tick, max(60, round(length * TICKS + ring)), pitch, velocity))
+        if played:
+            self.notes[role, player] += played
 
 
 def _sit(register: float, instrument: Instrument) -> float:

@@ -15,10 +15,10 @@ The table (`docs/music.md` repeats it for readers):
 | feature               | low valence       | high valence | low arousal | high arousal      |
 |-----------------------|-------------------|--------------|-------------|-------------------|
 | mode                  | phrygian, minor   | major        |             |                   |
-| tempo                 | slower            | faster       | 55          | 179 beats/minute  |
+| tempo                 | slower            | faster       | 54          | 180 beats/minute  |
 | register              | lower             | higher       | lower       | higher            |
 | loudness              |                   |              | soft        | loud              |
-| density               | a little less     | a bit more   | 0.6         | 2.2 notes a beat  |
+| density               | a little less     | a bit more   | 0.5         | 2.5 notes a beat  |
 | articulation          |                   | lighter      | legato      | detached          |
 | dissonance            | with arousal      | none         |             | with low valence  |
 | timbre                |                   |              | dull        | bright            |
@@ -30,7 +30,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-SPAN = 0.5
+SPAN = 0.4
 """Coordinate with three quarters of the full effect: about two standard deviations of what is heard in real music and
 wanted by stories (`assets/calibration.json`). Beyond it the effect grows ever more slowly, but never stands still."""
 
@@ -38,9 +38,9 @@ AROUSAL_AT_ORIGIN = 0.1
 """Added before SPAN: the origin is the average piece of music, which has a beat, not silence."""
 
 TEMPO_BPM = 98.0
-TEMPO_OCTAVES_BY_AROUSAL = 0.72
+TEMPO_OCTAVES_BY_AROUSAL = 0.9
 TEMPO_OCTAVES_BY_VALENCE = 0.2
-"""Quarter notes a minute in the middle, and doublings per unit: 57 to 177 over [-0.8, 0.8]."""
+"""Quarter notes a minute in the middle, and doublings per unit: 54 to 180 over [-0.8, 0.8]."""
 
 REGISTER = 67.0
 REGISTER_BY_VALENCE = 4.5
@@ -48,12 +48,12 @@ REGISTER_BY_AROUSAL = 4.0
 """Centre of the melody as a MIDI pitch (G4), and semitones per unit."""
 
 VELOCITY = 72.0
-VELOCITY_BY_AROUSAL = 27.0
+VELOCITY_BY_AROUSAL = 33.0
 VELOCITY_BY_VALENCE = 0.0
-"""MIDI velocity of an ordinary note; sound pressure is proportional to it, so the span is about 7 dB."""
+"""MIDI velocity of an ordinary note; sound pressure is proportional to it, so the span is about 8 dB."""
 
 DENSITY = 1.1
-DENSITY_OCTAVES_BY_AROUSAL = 0.9
+DENSITY_OCTAVES_BY_AROUSAL = 1.2
 DENSITY_OCTAVES_BY_VALENCE = 0.15
 """Melody notes per quarter in the middle, and doublings per unit."""
 
@@ -63,7 +63,7 @@ GATE_BY_VALENCE = -0.07
 """Sounding share of a written note (1 = legato), and its change per unit."""
 
 TREBLE_DB = -6.0
-TREBLE_DB_BY_AROUSAL = 6.0
+TREBLE_DB_BY_AROUSAL = 9.0
 """Level above 2 kHz: sadness and tenderness have little high-frequency energy, anger and joy much."""
 
 DISSONANCE = 0.06

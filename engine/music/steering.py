@@ -28,6 +28,9 @@ REACH = 0.95
 STEPS = (0.4, 0.2, 0.1)
 """How far around the closest so far drafts are read: the wish itself first, then eight neighbours, three times."""
 NEIGHBOURS = np.array([(v, a) for v in (-1, 0, 1) for a in (-1, 0, 1) if v or a])
+WEIGHTS = np.array((1.0, 2.2))
+"""What a difference in valence and in arousal counts: heard valence has two values, nearly, by the mode, so that its
+error is large whatever is chosen, and would decide alone; arousal can be met."""
 TRUST = 0.6
 """How much of the difference between what was heard and what was read is believed. The reader knows only notes; but
 what the listener hears beyond them is partly its own fancy, which no other listener shares."""
@@ -151,7 +154,7 @@ class Drafts:
         """Return, for each beat, the target [B, 2] with which it comes closest to what can be expected."""
         heard = np.array(self._heard)[:, None]
         said = np.array(self._said) + np.where(heard[..., None], 0.0, self._off)
-        distance = np.linalg.norm(said - self._expected, axis=-1) + np.where(heard, 0.0, UNHEARD)
+        distance = np.linalg.norm((said - self._expected) * WEIGHTS, axis=-1) + np.where(heard, 0.0, UNHEARD)
         best: VA = np.array(self._targets)[distance.argmin(axis=0), np.arange(len(self._expected))]
         return best
 

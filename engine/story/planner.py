@@ -33,7 +33,7 @@ KEPT_PER_FATE = 10
 
 FRAGMENT_COST = 0.5
 """Weight of each fragment's own distance to the target: keeps opposites from averaging out in one paragraph."""
-PARAGRAPH_COST = 2.5
+PARAGRAPH_COST = 3.2
 """Weight of the distance between a paragraph's mean and its target, as the listener will judge it."""
 LENGTH_COST = 10.0
 """Weight of the relative error in length so far."""

@@ -36,11 +36,15 @@ Programs = Mapping[SetName, tuple[int, ...]]
 
 RENDER_SECONDS = {"vgmidi": 90.0, "emopia": 60.0}
 
-PIANO, STRINGS = 0, 48
-"""General MIDI programs, counted from 0: grand piano, string ensemble."""
+PIANO, HARP, STRINGS, BRASS, CLARINET = 0, 46, 48, 61, 71
+"""General MIDI programs, counted from 0: grand piano, harp, string ensemble, brass section, clarinet."""
 
 PROGRAMS: Programs = {"vgmidi": (PIANO, STRINGS), "emopia": (PIANO,)}
 """What each rendered piece is played on: struck and sustained. EMOPIA are performances on a piano."""
+
+FAMILIES = (PIANO, HARP, STRINGS, BRASS, CLARINET)
+"""One program of each family: what is played on them teaches a model to hear what is composed for an orchestra."""
+WIDELY: Programs = {"vgmidi": FAMILIES, "emopia": FAMILIES}
 
 VALENCE_PROXY = {
     "joyful_activation": 1, "tenderness": 1, "amazement": 1, "calmness": 1, "tension": -1, "sadness": -1,

@@ -1,8 +1,9 @@
 """Trains the music emotion model: one Bi-LSTM on VGMIDI, EMOPIA and Emotify together.
 
-    tunetale train music-emotion --data DIR [--out DIR] [--seed N] [--cache DIR] [--sources SET …]
+    tunetale train music-emotion --data DIR [--out DIR] [--seed N] [--cache DIR] [--sources SET …] [--widely]
 
-`--sources` leaves data sets out, for a model that shares no labels with another (a judge). How good the recipe is on
+`--sources` leaves data sets out, for a model that shares no labels with another (a judge); `--widely` plays all pieces
+on instruments of every family, for a model that hears what is composed. How good the recipe is on
 music that it has not heard is printed by `tunetale evaluate music-emotion`; `--dataset deam` is the paper's experiment
 (`engine/training/deam.py`).
 """
@@ -26,10 +27,10 @@ from engine.emotion.features import NAMES
 from engine.emotion.music import ASSETS, MusicConfig, hear, hear_gems, save_model
 from engine.training import deam, moves, songs
 from engine.training.moves import MoveRecipe
-from engine.training.music_data import GEMS, Example, SetName, load
+from engine.training.music_data import GEMS, PROGRAMS, WIDELY, Example, SetName, load
 from engine.training.songs import SongRecipe
 
-NAME = "bilstm-4"
+NAME = "bilstm-5"
 
 SPREAD = (0.35, 0.33)
 """Standard deviation of (valence, arousal) over songs in music's ratings, on [-1, 1] (MediaEval 2015, 431 songs)."""
@@ -138,8 +139,10 @@ def _shipped(arguments: Sequence[str], tell: Tell) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=Path(platformdirs.user_cache_dir("tunetale")))
     parser.add_argument("--sources", nargs="+", choices=SETS, default=SETS, help="data sets whose labels are learned")
+    parser.add_argument("--widely", action="store_true", help="play all pieces on instruments of every family")
     options = parser.parse_args(arguments)
-    examples = load(options.data, options.cache, sorted({*options.sources, "emotify"}, key=SETS.index), tell)
+    names = sorted({*options.sources, "emotify"}, key=SETS.index)
+    examples = load(options.data, options.cache, names, tell, WIDELY if options.widely else PROGRAMS)
     kept = [example for example in examples if example.set in options.sources]
     emotify = [example for example in examples if example.set == "emotify"]
     trained = train(kept, Recipe(), options.seed, tell, emotify)

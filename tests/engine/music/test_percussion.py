@@ -27,7 +27,7 @@ def test_drive_brings_strokes(kit: int, meter: int) -> None:
         found = [drums.choose(kit, False, meter, character(0.4, arousal), Random(seed)) for seed in range(20)]
         return sum(hit.strength for groove in found if groove for hit in drums.strokes(groove, 0, 1, meter))
 
-    assert count(0.0) < count(0.15) < count(0.8)
+    assert count(-0.02) < count(0.1) < count(0.8)
 
 
 def test_dark_grooves_have_low_drums_and_bright_ones_hats() -> None:

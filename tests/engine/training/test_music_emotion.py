@@ -222,16 +222,18 @@ def test_a_constant_guess_scores_nothing(examples: list[Example]) -> None:
 def test_the_command_writes_weights_that_load(
     data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(music_emotion, "load", partial(load, programs=PIANO_ONLY))
+    monkeypatch.setattr(music_emotion, "PROGRAMS", PIANO_ONLY)
+    monkeypatch.setattr(music_emotion, "WIDELY", {"vgmidi": (PIANO, STRINGS)})
     monkeypatch.setattr(music_emotion, "Recipe", lambda: QUICK)
     common = ["music-emotion", "--data", str(data), "--cache", str(cache), "--seed", "3"]
     assert train_command([*common, "--out", str(tmp_path / "all")]) == 0
     assert train_command([*common, "--out", str(tmp_path / "one"), "--sources", "vgmidi"]) == 0
-    models = [MusicEmotion.load(tmp_path / name) for name in ("all", "one")]
-    assert [model.name for model in models] == ["bilstm-4 (TuneTale)", "bilstm-4-vgmidi (TuneTale)"]
-    assert [model.config.gems for model in models] == [music_data.GEMS, ()]
+    assert train_command([*common, "--out", str(tmp_path / "wide"), "--sources", "vgmidi", "--widely"]) == 0
+    models = [MusicEmotion.load(tmp_path / name) for name in ("all", "one", "wide")]
+    assert [model.name for model in models] == ["bilstm-5 (TuneTale)", *["bilstm-5-vgmidi (TuneTale)"] * 2]
+    assert [model.config.gems for model in models] == [music_data.GEMS, (), ()]
     assert all(model.listen(chords(seconds=4)).curve.values.shape == (8, 2) for model in models)
-    assert (tmp_path / "all/model.safetensors").read_bytes() != (tmp_path / "one/model.safetensors").read_bytes()
+    assert len({(tmp_path / name / "model.safetensors").read_bytes() for name in ("all", "one", "wide")}) == 3
 
 
 def test_a_source_that_is_left_out_teaches_nothing(examples: list[Example]) -> None:
@@ -340,7 +342,7 @@ def test_an_unknown_name_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
     assert "music-emotion" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("program", [PIANO, STRINGS])
+@pytest.mark.parametrize("program", music_data.FAMILIES)
 def test_every_program_is_in_tune(tmp_path: Path, program: int) -> None:
     """Rendered notes lie within 15 cents of equal temperament, by parabolic interpolation of the strongest partial."""
     synth = Synth()
