@@ -14,6 +14,9 @@ from random import Random
 from engine.music.character import Character
 from engine.music.theory import Chord, nearest, pitches, voicing
 
+GAP = 0.4
+"""Quarters by which a note is cut short at most: between long ones a hole would open."""
+
 Slot = tuple[float, float, Chord]
 """A chord with its onset and length in quarters from the section's start."""
 
@@ -116,6 +119,11 @@ def choose(patterns: Sequence[Pattern], how: Character, rng: Random) -> Pattern:
     return rng.choices(patterns, [fit(pattern) for pattern in patterns])[0]
 
 
+def detached(length: float, gate: float) -> float:
+    """Return how long a note sounds: its share of the written length, but a long one stops GAP early at most."""
+    return max(length * gate, length - GAP)
+
+
 def steps_of(pattern: Pattern, bars: int, meter: int, first_bar: int = 0) -> Iterator[tuple[float, float, str]]:
     """Yield (onset, length, step) of a pattern repeated over bars; a ringing step lasts to the end of its bar."""
     for bar in range(first_bar, first_bar + bars):
@@ -180,7 +188,8 @@ def figure(
     out: list[Sound] = []
     for onset, length, step in with_changes(steps_of(pattern, bars, meter, first_bar), slots, pattern.ring):
         start, span, _ = chord_at(slots, onset)
-        sounding = min(length, start + span - onset) * (1.0 if pattern.ring else gate)
+        until = min(length, start + span - onset)
+        sounding = until if pattern.ring else detached(until, gate)
         chord = voiced[start]
         accent = 4 if onset % meter == 0 else 0 if onset % 1 == 0 else -5
         match step:
@@ -227,7 +236,7 @@ def bass(
         accent = 4 if onset % meter == 0 else -3 if onset % 1 else 0
         held = step == "P"
         until = onset + length if held else next((other for other in changes if onset < other), onset + length)
-        out.append(Sound(onset, min(length, max(until - onset, pattern.grid)) * gate, pitch, accent))
+        out.append(Sound(onset, detached(min(length, max(until - onset, pattern.grid)), gate), pitch, accent))
     return out
 
 

@@ -173,7 +173,8 @@ class _Writer:
             sounds = []
             for k, (event, pitch) in enumerate(zip(events, line, strict=True)):
                 breath = 0.85 if k == len(events) - 1 and not self._is_final(event.onset) else 1.0
-                sounds.append(Sound(event.onset, event.length * self.how.gate * breath, pitch, 3 * event.stress - 3))
+                length = accompaniment.detached(event.length, self.how.gate) * breath
+                sounds.append(Sound(event.onset, length, pitch, 3 * event.stress - 3))
                 self.tune[event.onset] = pitch
             self._play("lead", instrument, sounds, phrase)
             if self.how.arousal > 0.55 and i % 2 == 1:

@@ -19,7 +19,7 @@ The table (`docs/music.md` repeats it for readers):
 | register              | lower             | higher       | lower       | higher            |
 | loudness              |                   |              | soft        | loud              |
 | density               | a little less     | a bit more   | 0.5         | 2.5 notes a beat  |
-| articulation          |                   | lighter      | legato      | detached          |
+| articulation          | legato            | detached     | legato      | detached          |
 | dissonance            | with arousal      | none         |             | with low valence  |
 | timbre                |                   |              | dull        | bright            |
 | percussion            |                   | more         | none        | full, driving     |
@@ -43,7 +43,7 @@ TEMPO_OCTAVES_BY_VALENCE = 0.2
 """Quarter notes a minute in the middle, and doublings per unit: 54 to 180 over [-0.8, 0.8]."""
 
 REGISTER = 67.0
-REGISTER_BY_VALENCE = 4.5
+REGISTER_BY_VALENCE = 9.0
 REGISTER_BY_AROUSAL = 4.0
 """Centre of the melody as a MIDI pitch (G4), and semitones per unit."""
 
@@ -59,7 +59,7 @@ DENSITY_OCTAVES_BY_VALENCE = 0.15
 
 GATE = 0.93
 GATE_BY_AROUSAL = -0.17
-GATE_BY_VALENCE = -0.07
+GATE_BY_VALENCE = -0.3
 """Sounding share of a written note (1 = legato), and its change per unit."""
 
 TREBLE_DB = -6.0

@@ -22,6 +22,12 @@ def test_patterns_fill_their_bar(meter: int, pattern: acc.Pattern) -> None:
     assert set(pattern.steps) <= set("0123*u._") | set("RFOTAP._")
 
 
+def test_long_notes_stop_hardly_earlier_than_short_ones() -> None:
+    assert acc.detached(0.5, 0.6) == pytest.approx(0.3)
+    assert acc.detached(4.0, 0.6) == pytest.approx(4.0 - acc.GAP)
+    assert [acc.detached(length, 1.0) for length in (0.5, 4.0)] == [0.5, 4.0]
+
+
 def test_steps_hold_and_ring() -> None:
     held = acc.Pattern("R_F_", 1, 0, 0)
     assert list(acc.steps_of(held, 1, 4, 2)) == [(8, 2, "R"), (10, 2, "F")]

@@ -98,6 +98,14 @@ def test_each_beat_keeps_the_target_that_came_closest() -> None:
     np.testing.assert_array_equal(drafts.closest(), [wide[0], near[1]])
 
 
+def test_arousal_counts_more_than_valence() -> None:
+    drafts = Drafts(np.zeros((1, 2)))
+    dark, stirred = np.array([[-0.3, 0.0]]), np.array([[0.0, 0.3]])
+    drafts.add(dark, 1.5 * dark)
+    drafts.add(stirred, stirred)
+    np.testing.assert_array_equal(drafts.closest(), dark)
+
+
 def test_what_was_heard_corrects_what_is_read_of_the_others() -> None:
     drafts = Drafts(np.zeros((1, 2)))
     low, middle, high = np.array([[-0.3, 0.0]]), np.array([[0.0, 0.0]]), np.array([[0.3, 0.0]])
