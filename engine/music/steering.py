@@ -20,7 +20,7 @@ from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music, check_brief
 from engine.report import Report
 
-HEARD_REACH = 0.45
+HEARD_REACH = 0.7
 """Rendered music is hardly ever heard further from neutral than this, so of a stronger wish no more is expected:
 otherwise all strong wishes would be driven to the same end of the plane."""
 REACH = 0.95
@@ -28,7 +28,7 @@ REACH = 0.95
 STEPS = (0.4, 0.2, 0.1)
 """How far around the closest so far drafts are read: the wish itself first, then eight neighbours, three times."""
 NEIGHBOURS = np.array([(v, a) for v in (-1, 0, 1) for a in (-1, 0, 1) if v or a])
-WEIGHTS = np.array((1.0, 2.2))
+WEIGHTS = np.array((1.0, 3.0))
 """What a difference in valence and in arousal counts: heard valence has two values, nearly, by the mode, so that its
 error is large whatever is chosen, and would decide alone; arousal can be met."""
 TRUST = 0.6
