@@ -20,9 +20,11 @@ from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music, check_brief
 from engine.report import Report
 
-HEARD_REACH = 0.7
-"""Rendered music is hardly ever heard further from neutral than this, so of a stronger wish no more is expected:
-otherwise all strong wishes would be driven to the same end of the plane."""
+HEARD_REACH = np.array((0.45, 0.65))
+EXAGGERATION = np.array((1.0, 1.4))
+"""For (valence, arousal): a wish x is steered to EXAGGERATION * HEARD_REACH * tanh(x / HEARD_REACH). The arousal that a
+listener hears in rendered music lies nearer to neutral than what was meant, so a wish is taken as a stronger one; of
+very strong ones no more is expected, or all of them would end at the same place."""
 REACH = 0.95
 """Targets stay within [-REACH, REACH]: no character lies beyond (`character.SPAN`)."""
 STEPS = (0.4, 0.2, 0.1)
@@ -164,8 +166,8 @@ class Drafts:
 
 
 def expected(wanted: VA) -> VA:
-    """Return what a listener can be expected to hear where `wanted` was asked for: what is asked for, near neutral."""
-    heard: VA = HEARD_REACH * np.tanh(wanted / HEARD_REACH)
+    """Return where steering aims a listener's hearing when `wanted` was asked for."""
+    heard: VA = EXAGGERATION * HEARD_REACH * np.tanh(wanted / HEARD_REACH)
     return heard
 
 

@@ -15,7 +15,7 @@ from engine.errors import Cancelled, UserError
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music
 from engine.music.embedded import EmbeddedComposer
-from engine.music.steering import HEARD_REACH, NEIGHBOURS, STEPS, TRUST, UNHEARD, Drafts, SteeredComposer, expected
+from engine.music.steering import EXAGGERATION, NEIGHBOURS, STEPS, TRUST, UNHEARD, Drafts, SteeredComposer, expected
 from engine.report import silent
 
 BEATS = (Beat(0, 10, 0.4, 0.2, "glad"), Beat(10, 20, -0.3, 0.5, "tense"))
@@ -187,10 +187,11 @@ def test_no_sketch_steers_nothing() -> None:
         Scripted().steered(0)
 
 
-def test_of_a_strong_wish_no_more_is_expected_than_can_be_heard() -> None:
-    strong, weak = expected(np.array([[0.8, -0.8]])), expected(np.array([[0.1, -0.1]]))
-    assert np.all(np.abs(strong) < HEARD_REACH) and strong[0, 0] == -strong[0, 1] > 0.4
-    assert weak[0].tolist() == pytest.approx([0.1, -0.1], abs=0.01)
+def test_a_wish_is_exaggerated_and_strong_ones_come_to_much_the_same() -> None:
+    weak, strong, stronger = expected(np.array([[0.1, -0.1], [0.8, -0.8], [0.9, -0.9]]))
+    assert weak.tolist() == pytest.approx([0.1 * EXAGGERATION[0], -0.1 * EXAGGERATION[1]], abs=0.01)
+    assert np.all(np.abs(weak) < np.abs(strong))
+    assert np.all((np.abs(stronger) - np.abs(strong) > 0) & (np.abs(stronger) - np.abs(strong) < 0.05))
 
 
 def test_a_sketch_is_the_piece_without_room_and_polish() -> None:
