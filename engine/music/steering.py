@@ -20,8 +20,8 @@ from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music, check_brief
 from engine.report import Report
 
-HEARD_REACH = np.array((0.45, 0.65))
-EXAGGERATION = np.array((1.0, 1.4))
+HEARD_REACH = np.array((0.45, 0.55))
+EXAGGERATION = np.array((1.0, 1.2))
 """For (valence, arousal): a wish x is steered to EXAGGERATION * HEARD_REACH * tanh(x / HEARD_REACH). The arousal that a
 listener hears in rendered music lies nearer to neutral than what was meant, so a wish is taken as a stronger one; of
 very strong ones no more is expected, or all of them would end at the same place."""
@@ -30,7 +30,7 @@ REACH = 0.95
 STEPS = (0.4, 0.2, 0.1)
 """How far around the closest so far drafts are read: the wish itself first, then eight neighbours, three times."""
 NEIGHBOURS = np.array([(v, a) for v in (-1, 0, 1) for a in (-1, 0, 1) if v or a])
-WEIGHTS = np.array((1.0, 3.0))
+WEIGHTS = np.array((1.0, 2.4))
 """What a difference in valence and in arousal counts: heard valence has two values, nearly, by the mode, so that its
 error is large whatever is chosen, and would decide alone; arousal can be met."""
 TRUST = 0.6
