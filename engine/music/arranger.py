@@ -302,25 +302,21 @@ class _Writer:
         return self.how.velocity + into * self.lean if into > 0 else self.how.velocity
 
     def _play(self, role: Role, player: Instrument, sounds: Sequence[Sound], phrase: Phrase) -> None:
-        ticks = TICKS / self.section.quarter_s  # a second
+        quarter_s = self.section.quarter_s
         start, span = phrase.first_bar * self.form.meter, phrase.bars * self.form.meter
-        strum = STRUM_S * ticks if player.name in PLUCKED else 0.0
-        emphasis = EMPHASIS[role] - (
-            7 * max(0.0, self.how.arousal) if role == "figure" else 0
-        )  # many short notes are loud
-        gauss, played = self.human.gauss, []
-        before, order = -1.0, 0
-        for onset, length, pitch, accent in ((s.onset, s.length, s.pitch, s.accent) for s in sounds):
-            order = order + 1 if onset == before else 0
-            before = onset
-            scatter = gauss(0, HUMAN_S) * ticks if onset else 0.0
-            tick = max(0, self._tick(self._swung(onset)) + round(scatter + strum * order))
-            arch = 4.0 * math.sin(math.pi * (onset - start) / span)
-            velocity = _velocity(self._dynamics(onset) + emphasis + accent + arch + gauss(0, 2.5))
-            ring = RING_S * ticks if self._is_final(onset) else 0.0
-            played.append(Note(tick, max(60, round(length * TICKS + ring)), pitch, velocity))
-        if played:
-            self.notes[role, player] += played
+        strum = STRUM_S / quarter_s * TICKS if player.name in PLUCKED else 0.0
+        together: dict[float, int] = {}
+        for sound in sounds:
+            arch = 4.0 * math.sin(math.pi * (sound.onset - start) / span)
+            base = self._dynamics(sound.onset) + EMPHASIS[role] + sound.accent + arch
+            if role == "figure":
+                base -= 7 * max(0.0, self.how.arousal)  # many short notes are loud enough
+            order = together[sound.onset] = together.get(sound.onset, -1) + 1
+            scatter = self.human.gauss(0, HUMAN_S) / quarter_s * TICKS if sound.onset else 0.0
+            tick = max(0, self._tick(self._swung(sound.onset)) + round(scatter + strum * order))
+            length = sound.length + (RING_S / quarter_s if self._is_final(sound.onset) else 0.0)
+            velocity = _velocity(base + self.human.gauss(0, 2.5))
+            self.notes[role, player].append(Note(tick, max(60, round(length * TICKS)), sound.pitch, velocity))
 
 
 def _sit(register: float, instrument: Instrument) -> float:
