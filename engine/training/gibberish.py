@@ -8,8 +8,6 @@ learn on documents that the associations were not counted on, because only there
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,8 +36,8 @@ from engine.emotion.gibberish import (
 )
 from engine.errors import UserError
 from engine.jobs import Language
+from engine.training.arrays import write_arrays
 from engine.training.gibberish_data import Corpus, corrupt, excerpts, read_chinese, read_english
-from engine.whole import whole
 
 _VOCABULARY = {"en": 1200, "zh-TW": 1500}
 """Known tokens: more would not be smaller than a megabyte (English), or are not seen twice (Chinese)."""
@@ -48,8 +46,6 @@ _PRIOR = {"en": 4.0, "zh-TW": 2.0}
 _RIDGE = 1e-3
 _COUNTED = 0.6
 """Share of the documents that associations are counted on; the detectors learn on the rest."""
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Earliest time a ZIP archive can hold: the same values give the same bytes."""
 
 
 def count(texts: Sequence[str], language: Language) -> Statistics:
@@ -141,14 +137,8 @@ def write_statistics(path: Path, known: Statistics) -> None:
     arrays = {
         "format": np.array(FORMAT),
         "vocabulary": np.frombuffer("\n".join(known.vocabulary).encode(), np.uint8),
-        **{name: getattr(known, name) for name in ARRAYS},
     }
-    deflated = zipfile.ZIP_DEFLATED
-    with whole(path) as unfinished, zipfile.ZipFile(unfinished, "w", deflated, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.lib.format.write_array(content, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content.getvalue(), deflated)
+    write_arrays(path, arrays | {name: getattr(known, name) for name in ARRAYS})
 
 
 def main(arguments: Sequence[str]) -> None:

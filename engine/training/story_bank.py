@@ -8,8 +8,6 @@ The bank is what a pair's fit is held against (`engine/emotion/alignment.py`). I
 from __future__ import annotations
 
 import csv
-import io
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,12 +19,10 @@ from engine.dispatch import OneSentenceParser
 from engine.emotion.sentences import split
 from engine.emotion.text import ASSETS, TextEmotion
 from engine.errors import UserError
-from engine.whole import whole
+from engine.training.arrays import write_arrays
 
 OUT = ASSETS / "story_bank.npz"
 _SUFFIX = "-story.csv"
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Earliest time a ZIP archive can hold: the same values give the same bytes."""
 
 Scorer = Callable[[Sequence[str]], NDArray[np.float32]]
 """Sentences → valence, arousal, dominance [n, 3]."""
@@ -70,12 +66,7 @@ def curves(tales: Sequence[Sequence[str]], scorer: Scorer) -> tuple[NDArray[np.f
 
 def write_bank(path: Path, values: NDArray[np.float16], offsets: NDArray[np.int32]) -> None:
     """Write an .npz of `values` and `offsets`, all or nothing; the same arrays give the same bytes."""
-    deflated = zipfile.ZIP_DEFLATED
-    with whole(path) as unfinished, zipfile.ZipFile(unfinished, "w", deflated, compresslevel=9) as archive:
-        for name, array in (("values", values), ("offsets", offsets)):
-            content = io.BytesIO()
-            np.lib.format.write_array(content, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content.getvalue(), deflated)
+    write_arrays(path, {"values": values, "offsets": offsets})
 
 
 def read_values(path: Path = OUT) -> NDArray[np.float32]:
