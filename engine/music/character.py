@@ -43,7 +43,7 @@ TEMPO_OCTAVES_BY_VALENCE = 0.2
 """Quarter notes a minute in the middle, and doublings per unit: 54 to 180 over [-0.8, 0.8]."""
 
 REGISTER = 67.0
-REGISTER_BY_VALENCE = 9.0
+REGISTER_BY_VALENCE = 10.0
 REGISTER_BY_AROUSAL = 4.0
 """Centre of the melody as a MIDI pitch (G4), and semitones per unit."""
 
@@ -59,7 +59,7 @@ DENSITY_OCTAVES_BY_VALENCE = 0.15
 
 GATE = 0.93
 GATE_BY_AROUSAL = -0.17
-GATE_BY_VALENCE = -0.3
+GATE_BY_VALENCE = -0.4
 """Sounding share of a written note (1 = legato), and its change per unit."""
 
 TREBLE_DB = -6.0

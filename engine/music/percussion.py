@@ -93,14 +93,20 @@ SWING: dict[int, tuple[Groove, ...]] = {
         Groove(0.1, None, {RIDE: "o...x...o...x..."}),
         Groove(0.4, None, {RIDE: "x...x.o.x...x.o.", HAT: "....o.......o..."}),
         Groove(
-            0.9,
+            0.7,
             None,
             {RIDE: "X...X.x.X...X.x.", HAT: "....x.......x...", KICK: "x.....o...o.....", SNARE: "......o.......x."},
+        ),
+        Groove(
+            1.0,
+            None,
+            {RIDE: "X.o.X.x.X.o.X.x.", HAT: "....X.......X...", KICK: "X.....x.X..x..x.", SNARE: "..o.X..x.xo.X..x"},
         ),
     ),
     3: (
         Groove(0.1, None, {RIDE: "o...o...o..."}),
         Groove(0.6, None, {RIDE: "x...x.o.x...", HAT: "....o...o...", KICK: "x..........."}),
+        Groove(1.0, None, {RIDE: "X.o.X.x.X.x.", HAT: "....x...x...", KICK: "X.....x.....", SNARE: "..x.X.x.X..x"}),
     ),
 }
 ORCHESTRA: dict[int, tuple[Groove, ...]] = {
@@ -110,14 +116,33 @@ ORCHESTRA: dict[int, tuple[Groove, ...]] = {
         Groove(0.45, -0.4, {KICK: "x.....x...x....."}),
         Groove(0.7, 0.5, {KICK: "X.......x.......", SNARE: "x.xxx.x.x.xxx.x."}),
         Groove(0.7, -0.5, {KICK: "X..x..x.X..x..x.", SNARE: "............xxxx"}),
-        Groove(0.95, 0.5, {KICK: "X...x...X...x...", SNARE: "x.xxX.x.x.xxX.xx", CONCERT_CYMBAL: "X..............."}),
-        Groove(0.95, -0.5, {KICK: "X..X..X.X.X.X.X.", SNARE: "....X.......X.xx", CONCERT_CYMBAL: "X..............."}),
+        Groove(
+            0.95,
+            0.5,
+            {
+                KICK: "X...X...X...X...",
+                SNARE: "XoxoXoxoXoxoXoxx",
+                TAMBOURINE: "..x...x...x...x.",
+                CONCERT_CYMBAL: "X...............",
+            },
+        ),
+        Groove(0.95, -0.5, {KICK: "X.xX.xX.X.xX.xXx", SNARE: "xoXoxoXoxoXoxoXx", CONCERT_CYMBAL: "X.......X......."}),
     ),
     3: (
         Groove(0.2, None, {KICK: "x..........."}),
         Groove(0.6, 0.5, {KICK: "X...........", SNARE: "....x...x.xx", TAMBOURINE: "....o...o..."}),
         Groove(0.6, -0.5, {KICK: "X..x..x....."}),
-        Groove(0.95, None, {KICK: "X..x..X.x...", SNARE: "....X...X.xx", CONCERT_CYMBAL: "X..........."}),
+        Groove(
+            0.95,
+            0.5,
+            {
+                KICK: "X...X...X...",
+                SNARE: "XoxoXoxoXoxx",
+                TAMBOURINE: "..x...x...x.",
+                CONCERT_CYMBAL: "X...........",
+            },
+        ),
+        Groove(0.95, -0.5, {KICK: "X.xX.xX.xX.x", SNARE: "xoXoxoXoxoXx", CONCERT_CYMBAL: "X..........."}),
     ),
 }
 

@@ -20,8 +20,8 @@ from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief, Music, check_brief
 from engine.report import Report
 
-HEARD_REACH = np.array((0.45, 0.55))
-EXAGGERATION = np.array((1.0, 1.2))
+HEARD_REACH = np.array((0.45, 0.65))
+EXAGGERATION = np.array((1.0, 1.5))
 """For (valence, arousal): a wish x is steered to EXAGGERATION * HEARD_REACH * tanh(x / HEARD_REACH). The arousal that a
 listener hears in rendered music lies nearer to neutral than what was meant, so a wish is taken as a stronger one; of
 very strong ones no more is expected, or all of them would end at the same place."""

@@ -18,16 +18,18 @@ def test_grooves_fill_their_bar() -> None:
                 assert all(set(line) <= set("Xxo.") for line in groove.lines.values())
 
 
-@pytest.mark.parametrize("kit", [0, drums.ORCHESTRA_KIT])
+@pytest.mark.parametrize(("kit", "swing"), [(0, False), (drums.ORCHESTRA_KIT, False), (32, True)])
 @pytest.mark.parametrize("meter", [3, 4])
-def test_drive_brings_strokes(kit: int, meter: int) -> None:
-    assert drums.choose(kit, False, meter, character(0, -0.5), Random(1)) is None
+@pytest.mark.parametrize("valence", [-0.4, 0.4])
+def test_drive_brings_strokes(kit: int, swing: bool, meter: int, valence: float) -> None:
+    assert drums.choose(kit, swing, meter, character(0, -0.5), Random(1)) is None
 
     def count(arousal: float) -> float:
-        found = [drums.choose(kit, False, meter, character(0.4, arousal), Random(seed)) for seed in range(20)]
-        return sum(hit.strength for groove in found if groove for hit in drums.strokes(groove, 0, 1, meter))
+        found = [drums.choose(kit, swing, meter, character(valence, arousal), Random(seed)) for seed in range(20)]
+        return sum(hit.strength for groove in found if groove for hit in drums.strokes(groove, 0, 1, meter)) / 20
 
     assert count(-0.02) < count(0.1) < count(0.8)
+    assert count(0.8) > 2.5 * meter, "no style is to stand still where the others drive on"
 
 
 def test_dark_grooves_have_low_drums_and_bright_ones_hats() -> None:
