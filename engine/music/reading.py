@@ -114,6 +114,7 @@ def by_beat(piece: Composition, beats: Sequence[Beat], values: VA) -> VA:
 
 def save_reader(folder: Path, config: ReaderConfig, net: nn.Sequential) -> ReaderConfig:
     """Write config and weights into `folder`, each whole or not at all; return the config with the weights' hash."""
+    folder.mkdir(parents=True, exist_ok=True)
     data = save({name: value.detach().contiguous() for name, value in sorted(net.state_dict().items())})
     config = replace(config, weights_sha256=hashlib.sha256(data).hexdigest())
     text = json.dumps(asdict(config), indent=1, ensure_ascii=False) + "\n"

@@ -50,10 +50,10 @@ def test_the_command_writes_a_reader_of_its_model(tmp_path: Path, capsys: pytest
     steer = ASSETS / "music_steer"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(score_reader, "BEATS_S", (6.0, 6.0))
-        assert score_reader.main(["--pieces", "10", "--out", str(tmp_path)]) == 0
+        assert score_reader.main(["--pieces", "10", "--out", str(tmp_path / "new")]) == 0
     printed = capsys.readouterr().out
     assert "valence: r" in printed and "a constant's" in printed and "of pieces held out, seed 1" in printed
-    ScoreReader.load(tmp_path, MusicEmotion.load(steer).config.weights_sha256)
+    ScoreReader.load(tmp_path / "new", MusicEmotion.load(steer).config.weights_sha256)
 
 
 def test_too_few_pieces() -> None:
