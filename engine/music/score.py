@@ -16,7 +16,7 @@ from engine.music.orchestra import Role
 TICKS = 480
 """Ticks to a quarter note: divisible by every note value that the composer uses."""
 _TRUSTED: dict[str, Any] = {"skip_checks": True}
-"""Of mido's messages: whether each value is in range was asked where it came from; asking again takes half the time."""
+"""For mido's messages: every value is in range by what made it, and checking each takes a third of the time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Synth:
 def _timed(file: mido.MidiFile) -> list[tuple[float, mido.Message]]:
     """Return the messages of all tracks in order with their times in seconds, the end of the longest track last.
 
-    It is what iterating over a `MidiFile` gives, which copies every message three times: a third of a second a piece.
+    It is what iterating over a `MidiFile` gives, which copies every message three times.
     """
     placed: list[tuple[int, mido.Message]] = []
     end = 0

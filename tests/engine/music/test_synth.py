@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.music.soundfont import BUNDLED
-from engine.music.synth import TAIL_S, Synth
+from engine.music.synth import TAIL_S, Synth, _timed
 from tests.engine.music.pitch import RATE_HZ, pitch_of
 
 NOTE_S = 0.6
@@ -34,6 +34,20 @@ def scale(program: int, pitches: list[int], velocity: int = 90, channel: int = 0
 @pytest.fixture(scope="module")
 def synth() -> Synth:
     return Synth()
+
+
+def test_messages_are_timed_as_mido_times_them() -> None:
+    """Tracks are merged in order, tempi hold from where they stand, and the longest track says where the piece ends."""
+    notes = [mido.Message("note_on", note=60 + i, velocity=80, time=100 * (i % 3)) for i in range(9)]
+    end = mido.MetaMessage("end_of_track", time=777)
+    tempi = [mido.MetaMessage("set_tempo", tempo=300_000 + 70_001 * i, time=130 * i) for i in range(4)]
+    for kind, tracks in ((0, [notes]), (1, [tempi, notes, [*notes[::-1], end]]), (1, [[]]), (1, [])):
+        file = mido.MidiFile(type=kind, ticks_per_beat=480, tracks=[mido.MidiTrack(track) for track in tracks])
+        now, expected = 0.0, []
+        for message in file:
+            now += message.time
+            expected.append((now, message.copy(time=0)))
+        assert [(at, message.copy(time=0)) for at, message in _timed(file)] == expected
 
 
 @pytest.mark.parametrize("program", [PIANO, NYLON, BASS, VIOLIN, OBOE])
