@@ -280,7 +280,9 @@ def choose_style(points: Sequence[tuple[float, float]], seed: int, description: 
 
     Points are (valence, arousal). A style named by the word that comes first wins.
     """
-    named = [(at, style) for style in STYLES.values() for word in style.words if (at := _find(word, description)) >= 0]
+    text = "".join(c if c.isalpha() else " " for c in f" {description.lower()} ")
+    words = ((word, style) for style in STYLES.values() for word in style.words)
+    named = [(at, style) for word, style in words if (at := text.find(f" {word} ")) >= 0]
     if named:
         return min(named, key=lambda pair: pair[0])[1]
     v = sum(point[0] for point in points) / len(points)
@@ -291,12 +293,6 @@ def choose_style(points: Sequence[tuple[float, float]], seed: int, description: 
         return float(2.0 ** (-2 * squared / style.reach**2))
 
     return Random(f"style {seed}").choices(list(STYLES.values()), [fit(style) for style in STYLES.values()])[0]
-
-
-def _find(word: str, text: str) -> int:
-    """Return where a whole word (or phrase) begins in a text, −1 if nowhere."""
-    padded = "".join(c if c.isalpha() else " " for c in f" {text.lower()} ")
-    return padded.find(f" {word} ")
 
 
 def cast(style: Style, seed: int) -> Cast:

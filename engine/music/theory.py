@@ -151,17 +151,17 @@ def voicing(
     tones = harmony.tones if len(harmony.tones) <= voices else harmony.tones[1:][-voices:]
     best: tuple[int, ...] = ()
     best_cost = float("inf")
-    for shape in _shapes(tones, voices, low, high):
+    for shape, mean in _shapes(tones, voices, low, high):
         movement = sum(abs(a - b) for a, b in zip(shape, previous, strict=True)) if len(previous) == voices else 0
-        cost = movement + 0.5 * abs(sum(shape) / voices - centre)
+        cost = movement + 0.5 * abs(mean - centre)
         if cost < best_cost:
             best, best_cost = shape, cost
     return best or tuple(sorted(nearest(tone, centre, low, high) for tone in tones[:voices]))
 
 
 @lru_cache(maxsize=4096)  # a composer that tries many drafts asks for the same chords again and again
-def _shapes(tones: tuple[int, ...], voices: int, low: int, high: int) -> tuple[tuple[int, ...], ...]:
-    """Return the close and open positions of some tones within [low, high]."""
+def _shapes(tones: tuple[int, ...], voices: int, low: int, high: int) -> tuple[tuple[tuple[int, ...], float], ...]:
+    """Return the close and open positions of some tones within [low, high], and the mean of each."""
     found = []
     for lowest in pitches(tones, low, high - 5):
         stack = [lowest]
@@ -169,5 +169,5 @@ def _shapes(tones: tuple[int, ...], voices: int, low: int, high: int) -> tuple[t
             stack.append(next(p for p in range(stack[-1] + 1, stack[-1] + 13) if p % 12 in tones))
         for shape in (stack, sorted([*stack[:-2], stack[-2] - 12, stack[-1]]) if voices >= 4 else stack):
             if shape[0] >= low and shape[-1] <= high:
-                found.append(tuple(shape))
+                found.append((tuple(shape), sum(shape) / voices))
     return tuple(found)
