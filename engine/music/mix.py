@@ -59,8 +59,8 @@ _HOP = 32
 _SILENCE = 1e-5
 """Amplitude (−100 dBFS) under which a tail is over."""
 
-_AUDIBLE_LIMITING_DB = 1.5
-"""When peaks were reduced by less, loudness has changed by well under the tolerance and is not measured again."""
+_AUDIBLE_LOSS_DB = 0.25
+"""When limiting took less of the energy, loudness has changed by well under the tolerance and is not measured again."""
 
 _LIMITING_ROUNDS = 12
 """Gain and limiting in turn bring even bare drum strokes to the wanted loudness."""
@@ -102,7 +102,9 @@ def master(samples: Samples, rate_hz: int) -> None:
     if not np.isfinite(loudness):
         return
     samples *= np.float32(10 ** ((LOUDNESS_LUFS - loudness) / 20))
-    if limit(samples, rate_hz) > _AUDIBLE_LIMITING_DB:
+    energy = np.vdot(samples, samples)
+    limit(samples, rate_hz)
+    if 10 * np.log10(energy / np.vdot(samples, samples)) > _AUDIBLE_LOSS_DB:
         for _ in range(_LIMITING_ROUNDS):
             missing = LOUDNESS_LUFS - integrated_loudness(samples, rate_hz)
             if abs(missing) < 0.5:
