@@ -1,20 +1,24 @@
 """How fast the composer is and how its pieces differ: `python -m benchmarks.composer`.
 
-Times are the best of three, warm (the SoundFont in memory), in processor seconds of one thread, and by the clock.
+Times are warm (models and SoundFont in memory). Of one piece: the best of three, in processor seconds of this process,
+and by the clock; the process that plays the other half of the notes comes on top. Of twenty pieces: each once.
 Memory is the most that the process ever held, after ten minutes of music, with the two music models.
 """
 
 from __future__ import annotations
 
+import gc
 import math
 import resource
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -25,11 +29,13 @@ from engine.media.encode import Tags, encode
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music import mix
 from engine.music.arranger import section_chords
-from engine.music.composer import Brief
+from engine.music.composer import Brief, Music
+from engine.music.describer import RulesDescriber
+from engine.music.duet import Duet
 from engine.music.embedded import RATE_HZ, TAIL_S, EmbeddedComposer, write
 from engine.music.load import load_composer
-from engine.music.score import to_midi
-from engine.music.synth import Synth
+from engine.music.score import to_file, to_midi
+from engine.music.synth import Synth, to_events
 from engine.report import silent
 from engine.settings import EngineSettings
 
@@ -37,6 +43,7 @@ ARC = ((0.5, -0.3), (-0.4, -0.4), (-0.5, 0.6), (0.6, 0.6))
 GOAL_S = 2.5
 GOAL_MIB = 1536
 PIECES = 100
+STORIES = 20
 
 
 def brief(seconds: float, seed: int) -> Brief:
@@ -44,6 +51,11 @@ def brief(seconds: float, seed: int) -> Brief:
     step = seconds / len(ARC)
     beats = tuple(Beat(i * step, (i + 1) * step, v, a, "beat") for i, (v, a) in enumerate(ARC))
     return Brief("", beats, seconds, seed)
+
+
+def ogg(music: Music, folder: Path) -> None:
+    """Encode as the command line does by default."""
+    encode(music.samples, music.rate_hz, folder / "music.ogg", "ogg", Tags("benchmark"))
 
 
 def best(work: Callable[[], object]) -> tuple[float, float]:
@@ -56,31 +68,52 @@ def best(work: Callable[[], object]) -> tuple[float, float]:
     return min(cpu for cpu, _ in times), min(clock for _, clock in times)
 
 
+def stories() -> Iterator[Brief]:
+    """Give briefs of three to six beats anywhere in the plane, described by the rules."""
+    rng = np.random.default_rng(1)
+    for seed in range(STORIES):
+        targets = rng.uniform(-0.8, 0.8, (int(rng.integers(3, 7)), 2))
+        borders = np.linspace(0.0, 60.0, len(targets) + 1)
+        beats = tuple(
+            Beat(float(start), float(end), float(v), float(a), "beat")
+            for start, end, (v, a) in zip(borders, borders[1:], targets, strict=False)
+        )
+        yield Brief(RulesDescriber().describe(beats, "", seed), beats, 60.0, seed)
+
+
 def speed(console: Console, folder: Path) -> None:
     """Time every step for 60 s of music, the whole, and the whole for ten minutes; sound files go into `folder`."""
     torch.set_num_threads(1)
-    synth, composer, asked, settings = Synth(), EmbeddedComposer(), brief(60.0, 2), EngineSettings()
+    synth, players, composer, asked, settings = Synth(), Duet(), EmbeddedComposer(), brief(60.0, 2), EngineSettings()
     steered, listener, music = load_composer(settings), MusicEmotion.load(), composer.compose(asked, silent)
+    gc.freeze()  # as a worker does
     piece = write(asked, silent)
-    midi = to_midi(piece.score)
-    dry = synth.render(midi, RATE_HZ)
+    file = to_file(piece.score)
+    dry = players.render(file, RATE_HZ)
     treble = [(section.start_s, section.character.treble_db) for section in piece.form.sections]
     steps: dict[str, Callable[[], object]] = {
         "write (form, harmony, melody, parts)": lambda: write(asked, silent),
         "MIDI file": lambda: to_midi(piece.score),
-        "play (SoundFont)": lambda: synth.render(midi, RATE_HZ),
+        "play (SoundFont), one process": lambda: synth.play(to_events(file, RATE_HZ), RATE_HZ),
+        "play (SoundFont), two": lambda: players.render(file, RATE_HZ),
         "mix (room, loudness, peaks)": lambda: mix.finish(dry.copy(), RATE_HZ, 60.0, TAIL_S, treble, lambda _: None),
         "60 s, not steered": lambda: composer.compose(asked, silent),
         "one sketch, heard": lambda: listener.listen(composer.sketch(asked, ANALYSIS_RATE_HZ)),
-        "ogg": lambda: encode(music.samples, music.rate_hz, folder / "music.ogg", "ogg", Tags("benchmark")),
-        f"60 s, {settings.stages.sketches} sketches, ogg (goal {GOAL_S} s)": lambda: encode(
-            steered.compose(asked, silent).samples, RATE_HZ, folder / "music.ogg", "ogg", Tags("benchmark")
+        "ogg": lambda: ogg(music, folder),
+        f"60 s, {settings.stages.sketches} sketches, ogg (goal {GOAL_S} s)": lambda: ogg(
+            steered.compose(asked, silent), folder
         ),
     }
     table = Table("step", "processor s", "clock s", title="60 s of music")
     for name, work in steps.items():
         table.add_row(name, *(f"{value:.2f}" for value in best(work)))
     console.print(table)
+    took = []
+    for told in stories():
+        start = time.perf_counter()
+        ogg(steered.compose(told, silent), folder)
+        took.append(time.perf_counter() - start)
+    console.print(f"{STORIES} stories so: {min(took):.2f} to {max(took):.2f} s, median {median(took):.2f} s")
     start = time.perf_counter()
     steered.compose(brief(600.0, 2), silent)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

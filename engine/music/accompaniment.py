@@ -6,9 +6,11 @@ even and slow for calm, pulsing and syncopated for lively, repeated low notes an
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from random import Random
 
 from engine.music.character import Character
@@ -151,7 +153,7 @@ def with_changes(
         until = onset + length
         if rings and i + 1 < len(all_steps):
             until = min(until, all_steps[i + 1][0])
-        inside = [at for at in changes if onset + 1e-9 < at < until - 1e-9] if step != "P" else []
+        inside = changes[bisect_right(changes, onset + 1e-9) : bisect_left(changes, until - 1e-9)] if step != "P" else []
         if not inside:
             yield onset, length, step
             continue
@@ -162,7 +164,7 @@ def with_changes(
 
 def chord_at(slots: Sequence[Slot], onset: float) -> Slot:
     """Return the slot that sounds at an onset."""
-    return next(slot for slot in reversed(slots) if slot[0] <= onset + 1e-9)
+    return slots[bisect_right(slots, onset + 1e-9, key=itemgetter(0)) - 1]
 
 
 def voicings(slots: Sequence[Slot], centre: float, voices: int, low: int, high: int) -> dict[float, tuple[int, ...]]:
@@ -235,7 +237,8 @@ def bass(
         previous = float(pitch if step in "RP" else root)
         accent = 4 if onset % meter == 0 else -3 if onset % 1 else 0
         held = step == "P"
-        until = onset + length if held else next((other for other in changes if onset < other), onset + length)
+        change = bisect_right(changes, onset)
+        until = onset + length if held or change == len(changes) else changes[change]
         out.append(Sound(onset, detached(min(length, max(until - onset, pattern.grid)), gate), pitch, accent))
     return out
 

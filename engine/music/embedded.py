@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from engine.music import mix
 from engine.music.arranger import Draft, arrange
 from engine.music.composer import Brief, Music, check_brief
+from engine.music.duet import Duet
 from engine.music.form import Form, plan, tempo_map
 from engine.music.melody import make_motif
 from engine.music.orchestra import Cast, Role, cast, choose_style
-from engine.music.score import Note, Part, Score, to_midi, without_overlaps
-from engine.music.synth import DRUM_CHANNEL, Synth
+from engine.music.score import Note, Part, Score, to_bytes, to_file, without_overlaps
+from engine.music.synth import DRUM_CHANNEL
 from engine.report import Report, silent
 
 RATE_HZ = 44_100
@@ -31,6 +32,9 @@ DRUM_VOLUME = 90
 
 PANS: dict[Role, int] = {"lead": 60, "counter": 90, "figure": 38, "pad": 68, "bass": 64}
 """Controller 10: 0 left, 64 centre, 127 right."""
+
+SKETCH_VOICES = 48
+"""Sounding samples at once in a sketch: what tells a listener the feeling are the onsets, which all sound."""
 
 _WRITTEN, _PLAYED = 0.25, 0.7
 """Share of the time after writing and after rendering, as reported."""
@@ -50,7 +54,7 @@ class EmbeddedComposer:
 
     def __init__(self, soundfont: Path | None = None) -> None:
         """Raise `UserError` when the SoundFont cannot be used."""
-        self._synth = Synth(soundfont)
+        self._players = Duet(soundfont)
 
     @property
     def name(self) -> str:
@@ -63,9 +67,11 @@ class EmbeddedComposer:
         Raises `UserError` for a brief without beats or of a length outside 10–600 s.
         """
         piece = write(brief, report)
-        midi = to_midi(piece.score)
+        file = to_file(piece.score)
         report("compose", _WRITTEN)
-        dry = self._synth.render(midi, RATE_HZ, lambda f: report("compose", _WRITTEN + (_PLAYED - _WRITTEN) * f))
+        dry = self._players.render(
+            file, RATE_HZ, progress=lambda f: report("compose", _WRITTEN + (_PLAYED - _WRITTEN) * f)
+        )
         samples = mix.finish(
             dry,
             RATE_HZ,
@@ -74,13 +80,14 @@ class EmbeddedComposer:
             _treble(piece),
             lambda f: report("compose", _PLAYED + (1 - _PLAYED) * f),
         )
-        return Music(samples, RATE_HZ, midi)
+        return Music(samples, RATE_HZ, to_bytes(file))
 
     def sketch(self, brief: Brief, rate_hz: int) -> NDArray[np.float32]:
         """Return the same piece as mono [n] at `rate_hz`, as loud as it will be: without room and limiter, for quick
         listening."""
         piece = write(brief, silent)
-        dry = self._synth.render(to_midi(piece.score), rate_hz)[: round((brief.seconds + TAIL_S) * rate_hz)]
+        dry = self._players.render(to_file(piece.score), rate_hz, SKETCH_VOICES)
+        dry = dry[: round((brief.seconds + TAIL_S) * rate_hz)]
         mix.tilt(dry, rate_hz, _treble(piece))
         loudness = mix.integrated_loudness(dry, rate_hz)
         mono: NDArray[np.float32] = dry.mean(axis=1)

@@ -9,6 +9,7 @@ Anticipation*, ch. 5; Narmour's gap-fill).
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -217,7 +218,7 @@ def pitched(
     one, leaps beyond an octave's comfort, and repeated notes where the motif moves.
     """
     columns: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]] = []
-    scales: dict[Chord, NDArray[np.int64]] = {}
+    scales: dict[Chord, tuple[list[int], NDArray[np.int64]]] = {}
     against: dict[tuple[Chord, int, bool, frozenset[int] | None], NDArray[np.float64]] = {}
     moves: dict[int, NDArray[np.float64]] = {}
     at = 0
@@ -226,15 +227,20 @@ def pitched(
             at += 1
         here = harmony[at][1]
         if here not in scales:
-            scales[here] = np.array(pitches(scale_over(key, here), low, high))
+            scale = pitches(scale_over(key, here), low, high)
+            scales[here] = scale, np.array(scale)
+        scale, every = scales[here]
         where = (here, event.stress, event.length >= 1, event.goals)
         if where not in against:
-            against[where] = np.array([_against(name, here, event, how) for name in range(12)])
+            by_name = [_against(name, here, event, how) for name in range(12)]
+            against[where] = np.array([by_name[pitch % 12] for pitch in scale])
         target = how.register + event.pull
-        away = np.abs(scales[here] - target)
-        near = away <= 11 if away.min() <= 11 else away == away
-        options, away = scales[here][near], away[near]
-        cost = 0.35 * away + against[where][options % 12]
+        near = slice(bisect_left(scale, target - 11), bisect_right(scale, target + 11))
+        if near.start == near.stop:
+            near = slice(None)
+        options = every[near]
+        away = np.abs(options - target)
+        cost = 0.35 * away + against[where][near]
         if not columns:
             columns.append((options, cost + 0.3 * away, np.zeros(len(options), np.int64)))
             continue
@@ -242,8 +248,7 @@ def pitched(
             moves[event.step] = _moves(event.step, how)
         before, so_far, _ = columns[-1]
         total = so_far + moves[event.step][options[:, None] - before]  # [options, options of the event before]
-        best = total.argmin(axis=1)
-        columns.append((options, total[np.arange(len(best)), best] + cost, best))
+        columns.append((options, total.min(axis=1) + cost, total.argmin(axis=1)))
     return _trace(columns)
 
 

@@ -1,6 +1,6 @@
 """Dry sound → finished stereo: reverb, loudness, peaks, fades. Knows samples; knows no notes.
 
-Loudness is integrated loudness by ITU-R BS.1770-4 (pyloudnorm's filters and blocks); peaks are true peaks, measured
+Loudness is integrated loudness by ITU-R BS.1770-4 (pyloudnorm's filters); peaks are true peaks, measured
 at four times the rate as its annex 2 asks. Works in blocks, so ten minutes need little beside the samples themselves.
 """
 
@@ -121,17 +121,22 @@ def tilt(samples: Samples, rate_hz: int, treble: Sequence[tuple[float, float]]) 
     points = [(0.0, treble[0][1])]
     for (_, before), (at, now) in pairwise(treble):
         points += [(max(points[-1][0], at - glide), before), (at + glide, now)]
-    times, gains = zip(*points, strict=True)
+    times, levels = np.array(points).T
     pole = np.exp(-2 * np.pi * TREBLE_HZ / rate_hz)
-    block = round(_BLOCK_S * rate_hz)
     state = np.zeros((1, 2), dtype=np.float32)
     b, a = np.array([1 - pole], np.float32), np.array([1.0, -pole], np.float32)
-    for start in range(0, len(samples), block):
-        piece = samples[start : start + block]
-        low, state = lfilter(b, a, piece, axis=0, zi=state)
-        moments = np.arange(start, start + len(piece)) / rate_hz
-        gain = 10 ** (np.interp(moments, times, gains) / 20)
-        piece[:] = low + (piece - low) * gain[:, None].astype(np.float32)
+    for start in range(0, len(samples), rate_hz):
+        high = samples[start : start + rate_hz]
+        low, state = lfilter(b, a, high, axis=0, zi=state)
+        moments = np.arange(start, start + len(high)) / rate_hz
+        passed = np.interp(np.clip(times, moments[0], moments[-1]), times, levels)
+        if passed.min() == passed.max():  # no glide here
+            gain = np.float32(10 ** (passed[0] / 20))
+        else:
+            gain = (10 ** (np.interp(moments, times, levels) / 20)).astype(np.float32)[:, None]
+        high -= low
+        high *= gain
+        high += low
 
 
 @lru_cache(maxsize=2)
@@ -171,30 +176,32 @@ def add_reverb(samples: Samples, rate_hz: int) -> None:
 
 
 def integrated_loudness(samples: Samples, rate_hz: int) -> float:
-    """Return the loudness in LUFS by BS.1770-4, −inf for silence.
-
-    pyloudnorm filters and measures the blocks of 400 ms; stretches of _BLOCK_S keep its copies small. Each stretch
-    begins early to let the filters settle, and only its own blocks are kept; the gates (eq. 5–7) are applied here.
-    """
-    meter = pyloudnorm.Meter(rate_hz)
+    """Return the loudness in LUFS by BS.1770-4, −inf for silence; pyloudnorm gives the filters."""
     step = rate_hz // 10
-    warm, count = 10, round(_BLOCK_S * 10)
-    blocks: list[float] = []
-    total = max(1, (len(samples) - 4 * step) // step + 1)
-    for first in range(0, total, count):
-        settle = min(warm, first)
-        piece = samples[(first - settle) * step : (first + count + 3) * step]
-        if len(piece) < 4 * step:
-            piece = np.concatenate([piece, np.zeros((4 * step - len(piece), 2), dtype=np.float32)])
-        meter.integrated_loudness(piece)
-        blocks += meter.blockwise_loudness[settle : settle + min(count, total - first)]
-    loud = np.array(blocks)
-    loud = loud[loud >= -70.0]
+    weighting, state = _k_weighting(rate_hz), np.zeros((2, 2, 2))
+    tenths = [np.zeros(0)]
+    for start in range(0, len(samples), 10 * step):
+        weighted, state = sosfilt(weighting, samples[start : start + 10 * step], axis=0, zi=state)
+        count = len(weighted) // step
+        tenths.append(np.square(weighted[: count * step]).reshape(count, -1).sum(axis=1) / step)
+    power = np.concatenate(tenths)
+    if len(power) < 4:  # too short for a block: as if silence followed
+        power = np.pad(power, (0, 4 - len(power)))
+    blocks = np.convolve(power, np.full(4, 0.25), mode="valid")  # 400 ms, overlapping by three quarters
+    loud = blocks[blocks >= 10 ** ((-70.0 + 0.691) / 10)]
     if len(loud) == 0:
         return float("-inf")
-    power = 10 ** ((loud + 0.691) / 10)
-    gate = -0.691 + 10 * np.log10(power.mean()) - 10.0
-    return float(-0.691 + 10 * np.log10(power[loud > gate].mean()))
+    return float(-0.691 + 10 * np.log10(loud[loud > 0.1 * loud.mean()].mean()))
+
+
+@lru_cache(maxsize=4)
+def _k_weighting(rate_hz: int) -> NDArray[np.float64]:
+    """Return what models the head and the ear in BS.1770-4, as second-order sections."""
+    stages = (
+        pyloudnorm.IIRfilter(4.0, 2**-0.5, 1500.0, rate_hz, "high_shelf"),
+        pyloudnorm.IIRfilter(0.0, 0.5, 38.0, rate_hz, "high_pass"),
+    )
+    return np.array([[*stage.b, *stage.a] for stage in stages])
 
 
 def true_peak(samples: Samples) -> float:

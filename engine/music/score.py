@@ -64,7 +64,19 @@ class Score:
 
 
 def to_midi(score: Score) -> bytes:
-    """Return the score as a Standard MIDI File, format 1: a conductor's track, then one track per part."""
+    """Return the score as a Standard MIDI File."""
+    return to_bytes(to_file(score))
+
+
+def to_bytes(file: mido.MidiFile) -> bytes:
+    """Return what a file of these tracks holds."""
+    out = BytesIO()
+    file.save(file=out)
+    return out.getvalue()
+
+
+def to_file(score: Score) -> mido.MidiFile:
+    """Return the score as MIDI tracks, format 1: a conductor's, then one per part."""
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
     conductor = [(0, mido.MetaMessage("track_name", name=_ascii(score.title)))]
     conductor.append((0, mido.MetaMessage("time_signature", numerator=score.meter, denominator=4)))
@@ -92,9 +104,7 @@ def to_midi(score: Score) -> bytes:
                 (note.start, mido.Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity))
             )
         file.tracks.append(_track(events))
-    out = BytesIO()
-    file.save(file=out)
-    return out.getvalue()
+    return file
 
 
 def _ascii(text: str) -> str:
@@ -103,10 +113,11 @@ def _ascii(text: str) -> str:
 
 
 def _track(events: list[tuple[int, mido.Message]]) -> mido.MidiTrack:
-    """Return a track of messages at absolute ticks; those at one tick keep their order."""
+    """Return a track of messages, which are given with their absolute ticks; those at one tick keep their order."""
     track, now = mido.MidiTrack(), 0
     for at, message in sorted(events, key=lambda event: event[0]):
-        track.append(message.copy(skip_checks=True, time=at - now))  # checked when it was made
+        message.time = at - now
+        track.append(message)
         now = at
     return track
 

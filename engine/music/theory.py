@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 MODES: dict[str, tuple[int, ...]] = {
     "lydian": (0, 2, 4, 6, 7, 9, 11),
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -149,19 +152,21 @@ def voicing(
     The root goes first when there are more tones than voices, since the bass has it.
     """
     tones = harmony.tones if len(harmony.tones) <= voices else harmony.tones[1:][-voices:]
-    best: tuple[int, ...] = ()
-    best_cost = float("inf")
-    for shape, mean in _shapes(tones, voices, low, high):
-        movement = sum(abs(a - b) for a, b in zip(shape, previous, strict=True)) if len(previous) == voices else 0
-        cost = movement + 0.5 * abs(mean - centre)
-        if cost < best_cost:
-            best, best_cost = shape, cost
-    return best or tuple(sorted(nearest(tone, centre, low, high) for tone in tones[:voices]))
+    shapes, means = _shapes(tones, voices, low, high)
+    if len(shapes) == 0:
+        return tuple(sorted(nearest(tone, centre, low, high) for tone in tones[:voices]))
+    cost = 0.5 * np.abs(means - centre)
+    if len(previous) == voices:
+        cost += np.abs(shapes - np.array(previous)).sum(axis=1)
+    best: list[int] = shapes[cost.argmin()].tolist()
+    return tuple(best)
 
 
 @lru_cache(maxsize=4096)  # a composer that tries many drafts asks for the same chords again and again
-def _shapes(tones: tuple[int, ...], voices: int, low: int, high: int) -> tuple[tuple[tuple[int, ...], float], ...]:
-    """Return the close and open positions of some tones within [low, high], and the mean of each."""
+def _shapes(
+    tones: tuple[int, ...], voices: int, low: int, high: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the close and open positions of some tones within [low, high]: [n, voices], and the mean of each."""
     found = []
     for lowest in pitches(tones, low, high - 5):
         stack = [lowest]
@@ -169,5 +174,6 @@ def _shapes(tones: tuple[int, ...], voices: int, low: int, high: int) -> tuple[t
             stack.append(next(p for p in range(stack[-1] + 1, stack[-1] + 13) if p % 12 in tones))
         for shape in (stack, sorted([*stack[:-2], stack[-2] - 12, stack[-1]]) if voices >= 4 else stack):
             if shape[0] >= low and shape[-1] <= high:
-                found.append((tuple(shape), sum(shape) / voices))
-    return tuple(found)
+                found.append(shape)
+    shapes = np.array(found, dtype=np.int64).reshape(-1, voices)
+    return shapes, shapes.mean(axis=1)

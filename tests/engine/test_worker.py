@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import math
 import os
 import threading
@@ -273,6 +274,17 @@ async def test_a_main_process_that_is_gone_before_the_start_is_no_error() -> Non
     async with serving(lambda settings: Jobs(raising(AssertionError()))) as line:
         pass
     assert await line.status() == 0
+
+
+def test_what_is_loaded_is_left_alone_by_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = Jobs(raising(AssertionError()))
+    monkeypatch.setattr("engine.pipeline.load_pipeline", lambda settings: models)
+    try:
+        assert worker._load(START.settings) is models
+        assert not any(models is tracked for tracked in gc.get_objects())
+    finally:
+        gc.unfreeze()
+    assert any(models is tracked for tracked in gc.get_objects())
 
 
 # --- how often it reports ------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pyloudnorm
 import pytest
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
+from scipy.signal import lfilter, resample_poly
 
 from engine.music import mix
 
@@ -131,3 +133,16 @@ def test_tilt_dims_the_treble_where_asked() -> None:
     level = [np.sqrt((bright[a * RATE_HZ : b * RATE_HZ] ** 2).mean()) for a, b in ((1, 2), (4, 6))]
     assert -12 < 20 * np.log10(level[0] / level[1]) < -6
     assert np.abs(deep[RATE_HZ : 2 * RATE_HZ]).max() == pytest.approx(0.1, rel=0.03)
+
+
+def test_tilt_glides_wherever_sections_meet() -> None:
+    """Sample by sample: low + gain · (whole − low), the gain in decibels going from one section's to the next's."""
+    treble = [(0.0, -6.0), (1.2, 3.0), (1.7, -2.0), (4.0, -2.0)]
+    noise = np.random.default_rng(4).standard_normal((round(4.6 * RATE_HZ), 2)).astype(np.float32)
+    tilted = noise.copy()
+    mix.tilt(tilted, RATE_HZ, treble)
+    pole = math.exp(-2 * math.pi * mix.TREBLE_HZ / RATE_HZ)
+    low = lfilter([1 - pole], [1.0, -pole], noise.astype(np.float64), axis=0)
+    decibels = np.interp(np.arange(len(noise)) / RATE_HZ, [0.0, 0.7, 1.7, 1.7, 2.2], [-6.0, -6.0, 3.0, 3.0, -2.0])
+    expected = low + (noise - low) * 10 ** (decibels / 20)[:, None]
+    assert np.abs(tilted - expected).max() < 1e-4

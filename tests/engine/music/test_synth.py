@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.music.soundfont import BUNDLED
-from engine.music.synth import TAIL_S, Synth, _timed
+from engine.music.synth import TAIL_S, VOICES, Synth, _timed, to_events
 from tests.engine.music.pitch import RATE_HZ, pitch_of
 
 NOTE_S = 0.6
@@ -78,6 +78,20 @@ def test_another_rate_keeps_time_and_pitch(synth: Synth) -> None:
 def test_velocity_is_loudness(synth: Synth) -> None:
     soft, loud = (np.abs(synth.render(scale(PIANO, [60], velocity))).max() for velocity in (40, 110))
     assert loud > 2 * soft
+
+
+def test_with_few_voices_every_note_still_begins(synth: Synth) -> None:
+    """Harp strings that would ring on together: the tails are cut, the onsets are not."""
+    file = mido.MidiFile(file=BytesIO(scale(46, list(range(48, 84)))))
+    for message in file.tracks[0]:
+        message.time //= 12
+    events = to_events(file, RATE_HZ)
+    rich, poor = (np.abs(synth.play(events, RATE_HZ, voices).mean(axis=1)) for voices in (VOICES, 2))
+    onset = np.arange(36) * NOTE_S / 12
+    for at in onset:
+        struck = slice(round((at + 0.01) * RATE_HZ), round((at + 0.05) * RATE_HZ))
+        assert poor[struck].max() > 0.3 * rich[struck].max()
+    assert np.square(poor).sum() < 0.8 * np.square(rich).sum()
 
 
 def test_channel_ten_is_percussion(synth: Synth) -> None:
