@@ -153,7 +153,8 @@ def with_changes(
         until = onset + length
         if rings and i + 1 < len(all_steps):
             until = min(until, all_steps[i + 1][0])
-        inside = changes[bisect_right(changes, onset + 1e-9) : bisect_left(changes, until - 1e-9)] if step != "P" else []
+        stands = step == "P"
+        inside = [] if stands else changes[bisect_right(changes, onset + 1e-9) : bisect_left(changes, until - 1e-9)]
         if not inside:
             yield onset, length, step
             continue

@@ -163,9 +163,7 @@ def voicing(
 
 
 @lru_cache(maxsize=4096)  # a composer that tries many drafts asks for the same chords again and again
-def _shapes(
-    tones: tuple[int, ...], voices: int, low: int, high: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _shapes(tones: tuple[int, ...], voices: int, low: int, high: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the close and open positions of some tones within [low, high]: [n, voices], and the mean of each."""
     found = []
     for lowest in pitches(tones, low, high - 5):
