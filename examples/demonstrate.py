@@ -8,6 +8,7 @@ can be heard as well. Prints what was measured in each.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
 from scipy.signal import spectrogram
 
@@ -92,15 +94,16 @@ def draw(path: Path, demo: Demo, music: Music, piece: Composition) -> None:
     Image.open(picture_bytes).convert("RGB").quantize(48).save(path, optimize=True)  # a repository should stay light
 
 
-def seconds_at(piece: Composition) -> object:
+def seconds_at(piece: Composition) -> Callable[[list[float]], NDArray[np.float64]]:
     """Return the function from ticks to seconds."""
     ticks, quarter_s = (np.array(column) for column in zip(*piece.score.tempi, strict=True))
     begins = np.concatenate([[0.0], np.cumsum(np.diff(ticks) / TICKS * quarter_s[:-1])])
 
-    def clock(at: list[float]) -> object:
+    def clock(at: list[float]) -> NDArray[np.float64]:
         at_ticks = np.array(at)
         k = np.searchsorted(ticks, at_ticks, side="right") - 1
-        return begins[k] + (at_ticks - ticks[k]) / TICKS * quarter_s[k]
+        seconds: NDArray[np.float64] = begins[k] + (at_ticks - ticks[k]) / TICKS * quarter_s[k]
+        return seconds
 
     return clock
 

@@ -122,7 +122,7 @@ def print_followed(parts: dict[str, Followed], console: Console, seed: int) -> N
             low, high = found.interval(axis, seed)
             errors = f"{found.mae(axis):.3f}", f"{found.constant_mae(axis):.3f}"
             table.add_row(
-                name, str(len(found.wanted)), word, f"{found.r(axis):.2f}", f"{low:.2f} … {high:.2f}", *errors
+                name, str(len(found.wanted)), word, f"{found.r(axis):.3f}", f"{low:.2f} … {high:.2f}", *errors
             )
     console.print(table)
     for name, found in parts.items():

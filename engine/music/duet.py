@@ -104,7 +104,7 @@ class _Partner:
             [sys.executable, "-P", "-s", "-m", "engine.music.duet", str(soundfont.resolve())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": _PYTHONPATH},
+            env={"PYTHONPATH": _PYTHONPATH, "PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl-C is for the one who started it
         )
         self.end = weakref.finalize(self, _end, self._process)

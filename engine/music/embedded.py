@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 
@@ -85,7 +86,7 @@ class EmbeddedComposer:
     def sketch(self, brief: Brief, rate_hz: int) -> NDArray[np.float32]:
         """Return the same piece as mono [n] at `rate_hz`, as loud as it will be: without room and limiter, for quick
         listening."""
-        piece = write(brief, silent)
+        piece = written(brief)
         dry = self._players.render(to_file(piece.score), rate_hz, SKETCH_VOICES)
         dry = dry[: round((brief.seconds + TAIL_S) * rate_hz)]
         mix.tilt(dry, rate_hz, _treble(piece))
@@ -116,6 +117,12 @@ def write(brief: Brief, report: Report) -> Composition:
         drafts.append(arrange(form, i, players, motif, brief.seed))
         report("compose", _WRITTEN * (i + 1) / (len(form.sections) + 1))
     return Composition(form, players, _score(brief, form, players, drafts))
+
+
+@lru_cache(maxsize=4)
+def written(brief: Brief) -> Composition:
+    """Do what `write` does, and remember the last few: what was read last is what is sketched next."""
+    return write(brief, silent)
 
 
 def _score(brief: Brief, form: Form, players: Cast, drafts: list[Draft]) -> Score:

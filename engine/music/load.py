@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from engine.emotion.music import ASSETS, MusicEmotion
 from engine.music.composer import Brief, Composer, Describer
 from engine.music.describer import RulesDescriber
-from engine.music.embedded import EmbeddedComposer, write
+from engine.music.embedded import EmbeddedComposer, written
 from engine.music.reading import ScoreReader, by_beat
 from engine.music.steering import SteeredComposer
-from engine.report import silent
 from engine.settings import EngineSettings
 
 Scorer = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -54,7 +53,7 @@ def load_composer(settings: EngineSettings, steering: Path = ASSETS / "music_ste
     reader = ScoreReader.load(steering, listener.config.weights_sha256)
 
     def read(brief: Brief) -> NDArray[np.float64]:
-        piece = write(brief, silent)
+        piece = written(brief)
         return by_beat(piece, brief.beats, reader.read(piece))
 
     return SteeredComposer(composer, read, lambda mono: listener.listen(mono).curve, stages.sketches)

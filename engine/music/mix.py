@@ -178,16 +178,15 @@ def add_reverb(samples: Samples, rate_hz: int) -> None:
 def integrated_loudness(samples: Samples, rate_hz: int) -> float:
     """Return the loudness in LUFS by BS.1770-4, −inf for silence; pyloudnorm gives the filters."""
     step = rate_hz // 10
+    if len(samples) < 4 * step:  # too short for a block: as if silence followed
+        samples = np.pad(samples, ((0, 4 * step - len(samples)), (0, 0)))
     weighting, state = _k_weighting(rate_hz), np.zeros((2, 2, 2))
-    tenths = [np.zeros(0)]
+    tenths = []
     for start in range(0, len(samples), 10 * step):
         weighted, state = sosfilt(weighting, samples[start : start + 10 * step], axis=0, zi=state)
         count = len(weighted) // step
-        tenths.append(np.square(weighted[: count * step]).reshape(count, -1).sum(axis=1) / step)
-    power = np.concatenate(tenths)
-    if len(power) < 4:  # too short for a block: as if silence followed
-        power = np.pad(power, (0, 4 - len(power)))
-    blocks = np.convolve(power, np.full(4, 0.25), mode="valid")  # 400 ms, overlapping by three quarters
+        tenths.append(np.square(weighted[: count * step]).reshape(count, 2 * step).sum(axis=1) / step)
+    blocks = np.convolve(np.concatenate(tenths), np.full(4, 0.25), mode="valid")  # of 400 ms
     loud = blocks[blocks >= 10 ** ((-70.0 + 0.691) / 10)]
     if len(loud) == 0:
         return float("-inf")

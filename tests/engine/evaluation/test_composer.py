@@ -80,8 +80,8 @@ def test_followed_stories_are_printed_with_interval_constant_and_own_measure() -
     out = StringIO()
     print_followed({"tales": found, "plane": Followed(wanted, -wanted, found.piece)}, Console(file=out, width=100), 1)
     printed = " ".join(out.getvalue().split())
-    assert "tales │ 20 │ valence │ 1.00 │ 1.00 … 1.00 │ 0.200 │ 0.400" in printed
-    assert "plane │ 20 │ valence │ -1.00" in printed
+    assert "tales │ 20 │ valence │ 1.000 │ 1.00 … 1.00 │ 0.200 │ 0.400" in printed
+    assert "plane │ 20 │ valence │ -1.000" in printed
     assert "tales: better than 75% of random stories" in printed and "plane: better" not in printed
 
 

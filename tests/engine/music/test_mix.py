@@ -67,8 +67,17 @@ def test_loudness_by_stretches_equals_the_whole() -> None:
     rng = np.random.default_rng(5)
     noise = rng.standard_normal((47 * RATE_HZ, 2)) * np.repeat([0.3, 0.003, 0.1, 0.0, 0.05], 47 * RATE_HZ // 5)[:, None]
     noise = noise.astype(np.float32)
-    whole = pyloudnorm.Meter(RATE_HZ).integrated_loudness(noise.astype(np.float64))
-    assert mix.integrated_loudness(noise, RATE_HZ) == pytest.approx(whole, abs=0.01)
+    for samples in (noise, noise[: 46 * RATE_HZ + 100]):  # the rest is less than a block's step
+        whole = pyloudnorm.Meter(RATE_HZ).integrated_loudness(samples.astype(np.float64))
+        assert mix.integrated_loudness(samples, RATE_HZ) == pytest.approx(whole, abs=0.01)
+
+
+def test_less_than_a_block_is_measured_as_if_silence_followed() -> None:
+    short = tone(0.25)
+    silence = np.zeros((round(0.4 * RATE_HZ) - len(short), 2), np.float32)
+    assert mix.integrated_loudness(short, RATE_HZ) == pytest.approx(
+        pyloudnorm.Meter(RATE_HZ).integrated_loudness(np.concatenate([short, silence])), abs=0.01
+    )
 
 
 def test_true_peak_sees_between_the_samples() -> None:
