@@ -36,7 +36,7 @@ error is large whatever is chosen, and would decide alone; arousal can be met.""
 TRUST = 0.6
 """How much of the difference between what was heard and what was read is believed. The reader knows only notes; but
 what the listener hears beyond them is partly its own fancy, which no other listener shares."""
-UNHEARD = 0.04
+UNHEARD = 0.1
 """How much closer a target has to read than one that was heard, to be preferred to it."""
 _HEARING = 20
 """Drafts that can be read in the time of one sketch."""
