@@ -27,11 +27,10 @@ from engine.emotion.music import ASSETS, MusicEmotion
 from engine.evaluation.metrics import pearson_r
 from engine.media.recording import ANALYSIS_RATE_HZ
 from engine.music.composer import Brief
-from engine.music.embedded import EmbeddedComposer, write
+from engine.music.embedded import EmbeddedComposer, written
 from engine.music.impressions import NAMES, impressions
 from engine.music.orchestra import STYLES
 from engine.music.reading import FURTHEST, ReaderConfig, ScoreReader, reader_net, save_reader
-from engine.report import silent
 
 REACH = 0.95
 """Targets are drawn from [-REACH, REACH] on both axes: wherever steering may aim."""
@@ -74,7 +73,7 @@ def gather(model: MusicEmotion, pieces: Sequence[Brief]) -> Sections:
     composer = EmbeddedComposer()
     read, heard, number = [], [], []
     for i, brief in enumerate(track(pieces, "composing", console=Console(stderr=True))):
-        read.append(impressions(write(brief, silent)))
+        read.append(impressions(written(brief)))
         sketch = composer.sketch(brief, ANALYSIS_RATE_HZ)
         curve = hear_by_beat(sketch, brief.beats, lambda part: model.listen(part).curve)
         heard.append([curve.mean_between(beat.start_s, beat.end_s) for beat in brief.beats])

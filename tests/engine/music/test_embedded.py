@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ from engine.errors import Cancelled, UserError
 from engine.music import mix
 from engine.music.arranger import section_chords
 from engine.music.composer import Brief, Composer, Music
-from engine.music.embedded import EmbeddedComposer, write
+from engine.music.embedded import EmbeddedComposer, write, written
 from engine.music.orchestra import INSTRUMENTS
 from engine.music.score import to_midi
 from engine.music.theory import scale_over
@@ -256,3 +257,10 @@ def test_cancel_ends_it_in_every_step(composer: EmbeddedComposer, at: float) -> 
 
     with pytest.raises(Cancelled):
         composer.compose(brief(seconds=12.0), stop)
+
+
+def test_a_draft_that_was_read_is_not_written_again() -> None:
+    asked = brief(seed=3)
+    assert written(asked) is written(replace(asked))
+    assert written(asked) == write(asked, silent)
+    assert written(brief(seed=4)) != written(asked)
