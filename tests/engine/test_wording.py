@@ -16,8 +16,10 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 def test_the_alignment_is_one_sentence_with_its_numbers(language: Language) -> None:
     sentence = alignment_sentence(Alignment(0.214, None, None, 0.934, "reader"), language)
     assert "0.21" in sentence
-    assert "93" in sentence
+    assert "93 %" in sentence
     assert "{" not in sentence
+    for share in (0.996, 1.0):
+        assert "99 %" in alignment_sentence(Alignment(0.1, None, None, share, "reader"), language)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -112,7 +112,7 @@ def test_what_was_heard_corrects_what_is_read_of_the_others() -> None:
     for target in (low, middle, high):
         drafts.add(target, target)
     np.testing.assert_array_equal(drafts.closest(), middle)
-    drafts.add(middle, middle, np.array([[0.5, 0.0]]))  # much brighter than read
+    drafts.add(middle, middle, np.array([[0.6, 0.0]]))  # much brighter than read
     np.testing.assert_array_equal(drafts.closest(), low)
     assert drafts.known(middle) and not drafts.known(low)
     drafts.add(low, low, np.array([[-1.2, 0.0]]))  # but that was darker still, and is further off
