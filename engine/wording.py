@@ -9,8 +9,7 @@ from engine.jobs import Alignment, Language
 _ALIGNMENT = {
     "en": "TuneTale's own measure of the fit: mean distance {distance:.2f} on the plane from -1 to 1, "
     "closer than {percent} % of other stories.",
-    "zh-TW": "TuneTale 自己量測的契合度：在 -1 到 1 的平面上平均距離 {distance:.2f}，"
-    "比 {percent} % 的其他故事更接近。",
+    "zh-TW": "TuneTale 自己量測的契合度：在 -1 到 1 的平面上平均距離 {distance:.2f}，比 {percent} % 的其他故事更接近。",
 }
 _MADE = {"en": "Made with {models}. Seed {seed}.", "zh-TW": "製作：{models}。種子 {seed}。"}
 
