@@ -73,10 +73,10 @@ def stories() -> Iterator[Brief]:
     rng = np.random.default_rng(1)
     for seed in range(STORIES):
         targets = rng.uniform(-0.8, 0.8, (int(rng.integers(3, 7)), 2))
-        borders = np.linspace(0.0, 60.0, len(targets) + 1)
+        borders = np.linspace(0.0, 60.0, len(targets) + 1).tolist()
         beats = tuple(
-            Beat(float(start), float(end), float(v), float(a), "beat")
-            for start, end, (v, a) in zip(borders, borders[1:], targets, strict=False)
+            Beat(start, end, v, a, "beat")
+            for (start, end), (v, a) in zip(pairwise(borders), targets.tolist(), strict=True)
         )
         yield Brief(RulesDescriber().describe(beats, "", seed), beats, 60.0, seed)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import select
 import struct
 import subprocess
 import sys
@@ -33,6 +34,7 @@ HATS = (42, 44, 46)
 _HEADER = struct.Struct("<4q")
 """Rate in Hz, voices, frames, number of messages; then follow the messages, and in return the samples."""
 _READ_FRAMES = 1 << 17
+_POLL_S = 0.5
 
 _PYTHONPATH = str(Path(__file__).resolve().parents[2])
 
@@ -66,10 +68,12 @@ class Duet:
         """
         mine, others = halves(to_events(file, rate_hz))
         with self._asked(others, rate_hz, voices // 2) as partner:
-            samples = self._synth.play(mine, rate_hz, voices // 2, progress)
-            heard = partner.add_to(samples) if partner else 0
+            share = 1.0 if partner else 0.5
+            samples = self._synth.play(mine, rate_hz, voices // 2, lambda f: progress(share * f))
+            heard = partner.add_to(samples, lambda: progress(1.0)) if partner else 0
         if heard < len(samples):
-            samples[heard:] += self._synth.play(others, rate_hz, voices // 2)[heard:]
+            rest = self._synth.play(others, rate_hz, voices // 2, lambda f: progress(max(share, 0.5 + 0.5 * f)))
+            samples[heard:] += rest[heard:]
         return samples
 
     @contextmanager
@@ -118,10 +122,15 @@ class _Partner:
             stream.write(events.rows.tobytes())
             stream.flush()
 
-    def add_to(self, samples: Samples) -> int:
-        """Wait for what it plays and add that; return the frames added: all, unless it has ended by itself."""
+    def add_to(self, samples: Samples, waiting: Callable[[], None]) -> int:
+        """Wait for what it plays and add that; return the frames added: all, unless it has ended by itself.
+
+        `waiting` is called every _POLL_S until it has played; what that raises ends the waiting.
+        """
         stream = self._process.stdout
         assert isinstance(stream, io.BufferedReader)
+        while not select.select([stream], [], [], _POLL_S)[0]:
+            waiting()
         heard = np.empty((_READ_FRAMES, 2), dtype=np.float32)
         for start in range(0, len(samples), _READ_FRAMES):
             piece = samples[start : start + _READ_FRAMES]

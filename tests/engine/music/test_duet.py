@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 import subprocess
 import threading
 from io import BytesIO
@@ -187,6 +188,32 @@ def test_a_cancelled_piece_leaves_nothing_for_the_next() -> None:
         players.render(piece(program=19), RATE_HZ, progress=cancel)
     assert process_of(players).returncode is not None
     assert players.render(piece(), RATE_HZ).tobytes() == alone(piece()).tobytes()
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_who_waits_for_the_partner_may_cancel() -> None:
+    players = Duet()
+    players.render(piece(), RATE_HZ)
+    process = process_of(players)
+    process.send_signal(signal.SIGSTOP)
+    told: list[float] = []
+
+    def cancel(fraction: float) -> None:
+        told.append(fraction)
+        if fraction == 1.0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        players.render(piece(), RATE_HZ, progress=cancel)
+    assert told == sorted(told) and process.returncode is not None
+
+
+def test_progress_goes_on_while_both_halves_are_played_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duet, "processors", lambda: 1)
+    told: list[float] = []
+    Duet().render(piece(), RATE_HZ, progress=told.append)
+    assert told == sorted(told)
+    assert any(0 < fraction <= 0.5 for fraction in told) and any(0.5 < fraction <= 1 for fraction in told)
 
 
 @pytest.mark.usefixtures("two_processors")
